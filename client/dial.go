@@ -352,8 +352,8 @@ func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) 
 // return.
 func recovered(value any) error { return endpoint.NewPanicError(value) }
 
-// trace reports to Config.Trace, if that is set, that a step has ended with err.
-// It returns the error of a Trace that did not return.
+// trace reports to Config.Trace, if that is set, that a step has ended with
+// err. It returns the error of a Trace that did not return.
 func (d *dialer) trace(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
 	if d.cfg.Trace == nil {
 		return nil
@@ -362,8 +362,8 @@ func (d *dialer) trace(ctx context.Context, kind StepKind, nc net.Conn, err erro
 	return d.cfg.Trace.report(ctx, d, err)
 }
 
-// traced is trace for a step whose error ends Dial. It returns err, or the error
-// of trace.
+// traced is trace for a step whose error ends Dial. It returns err, or the
+// error of trace.
 func (d *dialer) traced(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
 	if failed := d.trace(ctx, kind, nc, err); failed != nil {
 		return failed

@@ -1,14 +1,17 @@
 // Package client is a blocking WebSocket client (RFC 6455).
 //
-//	c, err := client.Dial(ctx, "wss://example.com/chat", nil)
-//	if err != nil {
-//		return err
+//	func hello(ctx context.Context) (reply string, err error) {
+//		c, err := client.Dial(ctx, "wss://example.com/chat", nil)
+//		if err != nil {
+//			return "", err
+//		}
+//		defer c.Close(wire.NormalClosure, "")
+//		if err := c.SendText("hello"); err != nil {
+//			return "", err
+//		}
+//		m, err := c.Receive(ctx)
+//		return m.Text(), err
 //	}
-//	defer c.Close(wire.NormalClosure, "")
-//	if err := c.SendText("hello"); err != nil {
-//		return err
-//	}
-//	m, err := c.Receive(ctx)
 //
 // [Dial] opens a [Conn]. [Conn.Receive] returns whole messages,
 // [Conn.ReceiveInto] does not allocate, [Conn.ReceiveJSON] decodes,

@@ -6,8 +6,8 @@ import (
 )
 
 // This file sends heartbeats: Pings to a server that is silent while a call
-// waits for input. A read deadline is the only timer, so that a heartbeat costs
-// no goroutine, and a Read of a busy connection no look at the clock.
+// waits for input. A read deadline is the only timer: a heartbeat has no
+// goroutine, and a Read of a busy connection does not read the clock.
 
 // heartbeat is the state of the heartbeats. The holder of the read lock owns
 // it, except for rtt.

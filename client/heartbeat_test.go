@@ -263,3 +263,37 @@ func TestHeartbeatOverTCP(t *testing.T) {
 	c.CloseNow()
 	<-received
 }
+
+// impatientConn is a net.Conn whose Read returns the error of a deadline from a
+// time of its own on.
+type impatientConn struct {
+	net.Conn
+	limit time.Time
+}
+
+func (c *impatientConn) Read(p []byte) (int, error) {
+	c.Conn.SetReadDeadline(c.limit)
+	return c.Conn.Read(p)
+}
+
+func (c *impatientConn) SetReadDeadline(time.Time) error { return nil }
+
+// A net.Conn that reaches a time limit of its own is lost. It is no deadline of
+// a heartbeat: no Ping is sent, and the error does not name PongTimeout.
+func TestHeartbeatOfAConnWithATimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		limit := time.Now().Add(5 * time.Second)
+		c, f := openOver(t, &impatientConn{ours, limit}, theirs, nil)
+		f.read()
+		_, err := c.Receive(t.Context())
+		check.Is(t, err, os.ErrDeadlineExceeded, "Receive")
+		check.As[*client.LostError](t, err, "Receive")
+		var timeout *client.TimeoutError
+		if errors.As(err, &timeout) {
+			t.Errorf("the connection ended with %v", err)
+		}
+		check.Equal(t, time.Now(), limit, "time of the end")
+		f.wantEnd()
+	})
+}

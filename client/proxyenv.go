@@ -30,8 +30,9 @@ import (
 // localhost and loopback addresses are always connected directly. The
 // environment is read by each Dial.
 //
-// Dial returns a *ProxyError for a value that is not the URL of a proxy, and for
-// HTTP_PROXY in a CGI program, where a client could set it by a header field.
+// Dial returns a *ProxyError for a value that is not the URL of a proxy, and
+// for HTTP_PROXY in a CGI program, where a client could set it by a header
+// field.
 func ProxyFromEnvironment() Proxy {
 	return proxyFunc(func(_ context.Context, u *handshake.URL) (string, error) {
 		name, url, err := environmentProxy(u)

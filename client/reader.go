@@ -50,8 +50,8 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 	}
 }
 
-// heldReader is a *messageReader. The linker leaves that out of programs without
-// NextReader.
+// heldReader is a *messageReader. The linker leaves that out of programs
+// without NextReader.
 type heldReader interface {
 	abandon()
 	yield()

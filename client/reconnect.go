@@ -26,7 +26,7 @@ type ReconnectConfig struct {
 	Header func(ctx context.Context) (map[string][]string, error)
 
 	// Subscribe prepares each new connection, including the first, before the
-	// loop gets it: it sends the subscriptions and may receive the replies. An
+	// loop receives it: it sends the subscriptions and may receive the replies. An
 	// error closes the connection and is a failed try.
 	Subscribe func(ctx context.Context, c *Conn) error
 
@@ -255,8 +255,8 @@ func (r *reconnector) try() (*Conn, error) {
 	return c, nil
 }
 
-// use gives the connection to the body of the loop, and reports whether the
-// loop goes on.
+// use runs the body of the loop with a connection, and reports whether the loop
+// continues.
 func (r *reconnector) use(c *Conn, yield func(*Conn, error) bool) bool {
 	defer c.CloseNow() // after a panic, too
 	start := time.Now()
@@ -413,7 +413,9 @@ func Permanent(err error) bool {
 		badRedirect *RedirectError
 		panicked    *PanicError
 	)
-	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) || errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) || isPermanentTLS(err)
+	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) ||
+		errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) ||
+		isPermanentTLS(err)
 }
 
 // isPermanent reports whether a refusal with this status is permanent.

@@ -86,8 +86,8 @@ func isRedirect(r *handshake.Response) bool {
 	return false
 }
 
-// next returns the attempt that follows the redirect r of d. to is its URL, also
-// with an error; nil if there is no valid one.
+// next returns the attempt that follows the redirect r of d. to is its URL,
+// also with an error; nil if there is no valid one.
 func (rs *redirects) next(ctx context.Context, d *dialer, r *handshake.Response) (next *dialer, to *handshake.URL, err error) {
 	if n := r.Header.Count("Location"); n > 1 {
 		return nil, nil, errors.New(strconv.Itoa(n) + " Location fields, want one")

@@ -417,18 +417,41 @@ func socksDialog(sent []byte) int {
 	return n
 }
 
-// saying returns a dialer to a peer that sends sent, whatever it receives, and
-// then closes.
-func saying(sent []byte) client.DialFunc {
-	return func(context.Context, string, string) (net.Conn, error) {
-		return &sayingConn{bytes.NewReader(sent)}, nil
+// A proxy that is lost before the greeting is an error of the proxy.
+func TestSOCKSThatCannotBeWrittenTo(t *testing.T) {
+	_, err := client.Dial(t.Context(), "ws://server.example", &client.Config{
+		Proxy: client.ProxyURL("socks5://proxy.example"),
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
+			return &sayingConn{bytes.NewReader(nil), io.ErrClosedPipe}, nil
+		}),
+	})
+	check.Is(t, err, io.ErrClosedPipe, "Dial")
+	check.As[*client.ProxyError](t, err, "Dial")
+	if client.Permanent(err) {
+		t.Error("a lost connection is permanent")
 	}
 }
 
-// sayingConn is the connection of saying.
-type sayingConn struct{ *bytes.Reader }
+// saying returns a dialer to a peer that ignores its input, sends sent, and then
+// closes.
+func saying(sent []byte) client.DialFunc {
+	return func(context.Context, string, string) (net.Conn, error) {
+		return &sayingConn{Reader: bytes.NewReader(sent)}, nil
+	}
+}
 
-func (c *sayingConn) Write(p []byte) (int, error)      { return len(p), nil }
+// sayingConn is the connection of saying. Its writes fail with failed.
+type sayingConn struct {
+	*bytes.Reader
+	failed error
+}
+
+func (c *sayingConn) Write(p []byte) (int, error) {
+	if c.failed != nil {
+		return 0, c.failed
+	}
+	return len(p), nil
+}
 func (c *sayingConn) Close() error                     { return nil }
 func (c *sayingConn) LocalAddr() net.Addr              { return new(net.TCPAddr) }
 func (c *sayingConn) RemoteAddr() net.Addr             { return new(net.TCPAddr) }

@@ -15,14 +15,16 @@ type TLSStarter interface {
 // TLSFunc is a TLSStarter that calls a function, for another implementation of
 // TLS than crypto/tls, or for a DialContext whose connections have TLS already:
 //
-//	cfg := &client.Config{StartTLS: client.TLSFunc(func(ctx context.Context, nc net.Conn, host string) (net.Conn, error) {
+//	startTLS := func(ctx context.Context, nc net.Conn, host string) (net.Conn, error) {
 //		return nc, nil
-//	})}
+//	}
+//	cfg := &client.Config{StartTLS: client.TLSFunc(startTLS)}
 //
 // The function performs the TLS handshake over nc, verifies that the
-// certificate is valid for host, and returns the TLS connection. The application
-// protocol must be http/1.1. The function runs on a goroutine of its own: ctx is
-// that of Dial, which closes nc when ctx ends. An error is in a *TLSError.
+// certificate is valid for host, and returns the TLS connection. The
+// application protocol must be http/1.1. The function runs on a goroutine of
+// its own: ctx is that of Dial, which closes nc when ctx ends. An error is in a
+// *TLSError.
 type TLSFunc func(ctx context.Context, nc net.Conn, host string) (net.Conn, error)
 
 func (f TLSFunc) startTLS(ctx context.Context, below netloop.Transport, host string) (netloop.Transport, net.Conn, error) {

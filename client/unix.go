@@ -9,7 +9,8 @@ import (
 // UnixDialer returns a ContextDialer that connects to the Unix socket at path.
 // The host of the URL is then in the Host field only:
 //
-//	client.Dial(ctx, "ws://localhost/chat", &client.Config{DialContext: client.UnixDialer("/run/chat.sock")})
+//	cfg := &client.Config{DialContext: client.UnixDialer("/run/chat.sock")}
+//	c, err := client.Dial(ctx, "ws://localhost/chat", cfg)
 //
 // On Linux a path that begins with "@" is an abstract socket.
 func UnixDialer(path string) ContextDialer { return unixDialer(path) }

@@ -30,15 +30,16 @@ func agree(t testing.TB, role endpoint.Role, answer string) endpoint.Compression
 
 func agreeAs(t testing.TB, role endpoint.Role, answer string, o *permessage.Deflate) endpoint.Compression {
 	t.Helper()
+	var c endpoint.Compression
 	list, err := handshake.ParseExtensions(nil, answer)
-	if err != nil {
-		t.Fatal(err)
+	switch {
+	case err != nil:
+	case role == endpoint.Client:
+		response := &handshake.Response{Header: handshake.Header{{Name: "Sec-WebSocket-Extensions", Value: answer}}}
+		c, err = o.Negotiate(response, &handshake.ClientOffer{Extensions: o.Offers()})
+	default:
+		c, err = o.Accepted(list)
 	}
-	accepted := o.Accepted
-	if role == endpoint.Client {
-		accepted = o.Answered
-	}
-	c, err := accepted(list)
 	if err != nil {
 		t.Fatal(err)
 	}

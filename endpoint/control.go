@@ -38,7 +38,8 @@ type queued struct {
 	flushers []chan struct{} // calls of FlushControl; closed after the next flush
 }
 
-// ensureQueued returns queued, allocated on the first call. The caller holds mu.
+// ensureQueued returns queued, allocated on the first call. The caller holds
+// mu.
 func (q *controlQueue) ensureQueued() *queued {
 	if q.queued == nil {
 		q.queued = new(queued)
@@ -59,7 +60,8 @@ func (q *controlQueue) unlock() {
 	q.mu.Unlock()
 }
 
-// add queues a Pong, or a Ping in place of an older one, with a copy of payload.
+// add queues a Pong, or a Ping in place of an older one, with a copy of
+// payload.
 func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 	payload = append(make([]byte, 0, len(payload)), payload...)
 	c := q.lock()

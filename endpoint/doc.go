@@ -10,16 +10,19 @@
 // prefix of them and returns the next [Event]: a message, a piece of a message,
 // a control frame, the peer's Close or the failure of the connection.
 //
-//	for {
-//		ev, n := e.Receive(time.Time{}, b)
-//		b = b[n:]
-//		switch ev.Kind {
-//		case endpoint.KindNone:
-//			return nil // all of b is consumed; read more
-//		case endpoint.KindMessage:
-//			handle(ev.Opcode, ev.Payload)
-//		case endpoint.KindClose, endpoint.KindFailed:
-//			return ev.Err
+//	// received handles b, the next bytes from the peer of e.
+//	func received(e *endpoint.Endpoint, b []byte) error {
+//		for {
+//			ev, n := e.Receive(time.Time{}, b)
+//			b = b[n:]
+//			switch ev.Kind {
+//			case endpoint.KindNone:
+//				return nil // all of b is consumed; read more
+//			case endpoint.KindMessage:
+//				fmt.Printf("%v %q\n", ev.Opcode, ev.Payload)
+//			case endpoint.KindClose, endpoint.KindFailed:
+//				return ev.Err
+//			}
 //		}
 //	}
 //

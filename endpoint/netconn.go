@@ -189,7 +189,7 @@ func (n *netConn) SetReadDeadline(t time.Time) error {
 		return ErrClosed
 	}
 	n.readDeadline.set(t)
-	if n.closed.Load() { // meanwhile
+	if n.closed.Load() { // a Close at the same time
 		n.readDeadline.set(time.Unix(1, 0))
 	}
 	return nil

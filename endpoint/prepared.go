@@ -26,8 +26,8 @@ func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
 }
 
 // PrepareSingle is Prepare of a message that one endpoint sends, once: it is
-// compressed when it is sent, and may refer to the messages before it. A message
-// that is dropped instead has no effect on later ones.
+// compressed when it is sent, and may refer to the messages before it. A
+// message that is dropped instead has no effect on later ones.
 func PrepareSingle(op wire.Opcode, p []byte) (*Prepared, error) {
 	m, err := Prepare(op, p)
 	if err == nil {

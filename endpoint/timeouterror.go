@@ -21,8 +21,8 @@ type TimeoutError struct {
 	Option string
 }
 
-// NewWriteTimeout returns the error of a write that the transport has accepted no
-// byte of for so long. The option of client and server is WriteTimeout.
+// NewWriteTimeout returns the error of a write that the transport has accepted
+// no byte of for so long. The option of client and server is WriteTimeout.
 func NewWriteTimeout(after time.Duration) *TimeoutError {
 	return &TimeoutError{Missing: "write progress", After: after, Option: "WriteTimeout"}
 }

@@ -46,17 +46,18 @@ var compressedLimits = endpoint.Limits{Message: 64 << 10}
 // agreed returns the compression of a role with negotiated parameters.
 func agreed(role endpoint.Role, answer string) endpoint.Compression {
 	deflate := &permessage.Deflate{WindowBits: 15, Threshold: -1}
+	var c endpoint.Compression
 	list, err := handshake.ParseExtensions(nil, answer)
-	if err != nil {
-		panic(err) // our own text
+	switch {
+	case err != nil:
+	case role == endpoint.Client:
+		response := &handshake.Response{Header: handshake.Header{{Name: "Sec-WebSocket-Extensions", Value: answer}}}
+		c, err = deflate.Negotiate(response, &handshake.ClientOffer{Extensions: deflate.Offers()})
+	default:
+		c, err = deflate.Accepted(list)
 	}
-	accepted := deflate.Accepted
-	if role == endpoint.Client {
-		accepted = deflate.Answered
-	}
-	c, err := accepted(list)
 	if err != nil {
-		panic(err)
+		panic(err) // the answer is a text of this package
 	}
 	return c
 }

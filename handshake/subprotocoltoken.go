@@ -3,8 +3,8 @@ package handshake
 import "strings"
 
 // SubprotocolToken returns the access token that the client offers as a
-// subprotocol with the prefix, for instance "token.". A page in a browser cannot
-// set header fields, and can write
+// subprotocol with the prefix, for instance "token.". A page in a browser
+// cannot set header fields, and can write
 //
 //	new WebSocket(url, ["chat", "token." + token])
 //
@@ -15,8 +15,8 @@ import "strings"
 //
 // The response never repeats the token: SubprotocolToken removes it from
 // a.Subprotocol, and [AppendResponse] returns a [*FieldError] for a Subprotocol
-// with the prefix. The client must offer another subprotocol and the server must
-// select it, because a browser closes a connection without a selected one.
+// with the prefix. The client must offer another subprotocol and the server
+// must select it, because a browser closes a connection without a selected one.
 //
 // Call SubprotocolToken in the Authorize of a server. The prefix must not be
 // empty.

@@ -52,8 +52,8 @@ func ParseURL(s string) (*URL, error) {
 }
 
 // parse sets u to the URI s. It returns a reason in place of an error. The
-// reason does not quote the URI: after a misplaced "/" or "?" any part of it may
-// be the password.
+// reason does not quote the URI: after a misplaced "/" or "?" any part of it
+// may be the password.
 func (u *URL) parse(s string) (reason string) {
 	if reason = checkURI(s); reason != "" {
 		return reason

@@ -25,7 +25,7 @@ func newLink(t *testing.T, deflate *permessage.Deflate) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := new(permessage.Deflate).Answered(answer)
+	theirs, err := new(permessage.Deflate).Negotiated(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestMemoryBudgetDeclines(t *testing.T) {
 	for range 8 {
 		l := newLink(t, deflate)
 		var in bytes.Buffer
-		compression, _ := new(permessage.Deflate).Answered(parse(t, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"))
+		compression, _ := new(permessage.Deflate).Negotiated(parse(t, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"))
 		client := endpoint.New(&in, endpoint.Config{Role: endpoint.Client, Compression: compression})
 		for n := range 20 {
 			in.Reset()
@@ -189,7 +189,7 @@ func TestMemoryBudgetCountsEveryWindow(t *testing.T) {
 	}
 
 	var in bytes.Buffer
-	compression, _ := new(permessage.Deflate).Answered(parse(t, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"))
+	compression, _ := new(permessage.Deflate).Negotiated(parse(t, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"))
 	client := endpoint.New(&in, endpoint.Config{Role: endpoint.Client, Compression: compression})
 	if err := client.SendText(tick(1)); err != nil {
 		t.Fatal(err)

@@ -296,7 +296,7 @@ func TestHandshakeOfAnotherParty(t *testing.T) {
 			}
 			cfg := endpoint.Config{Role: endpoint.Client}
 			if tt.extensions != "" {
-				cfg.Compression, _ = new(permessage.Deflate).Answered(parse(t, tt.extensions))
+				cfg.Compression, _ = new(permessage.Deflate).Negotiated(parse(t, tt.extensions))
 			}
 			e := endpoint.New(theirs, cfg)
 			go e.SendText(tick(1))

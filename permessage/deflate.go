@@ -110,10 +110,9 @@ func (o *Deflate) Answer(offers []handshake.Extension) []handshake.Extension {
 	return []handshake.Extension{p.extension()}
 }
 
-// Answered returns the compression of a client whose server has answered its
-// Offers, nil if the answer is empty. The error is a *handshake.ResponseError
-// for an answer that accepts no offer.
-func (o *Deflate) Answered(answer []handshake.Extension) (endpoint.Compression, error) {
+// negotiated returns the compression of a client for the server's answer to its
+// Offers, nil if the answer is empty.
+func (o *Deflate) negotiated(answer []handshake.Extension) (endpoint.Compression, error) {
 	if len(answer) == 0 {
 		return nil, nil
 	}
@@ -124,14 +123,15 @@ func (o *Deflate) Answered(answer []handshake.Extension) (endpoint.Compression, 
 	return endpoint.NewCompression(codec{o, p, endpoint.Client}), nil
 }
 
-// Negotiate is Answered for the answer in response to the offers in offer. The
-// error is a *handshake.ResponseError.
+// Negotiate returns the compression of a client for the server's answer in
+// response to the Offers in offer, nil if there is no answer. The error is a
+// *handshake.ResponseError, for an answer that accepts no offer.
 func (o *Deflate) Negotiate(response *handshake.Response, offer *handshake.ClientOffer) (endpoint.Compression, error) {
 	answer, err := handshake.NegotiatedExtensions(response, offer)
 	if err != nil {
 		return nil, err
 	}
-	return o.Answered(answer)
+	return o.negotiated(answer)
 }
 
 // Accepted returns the compression of a server whose answer is accepted: that

@@ -1,6 +1,14 @@
 package permessage
 
-import "github.com/fibersock/fibersock/handshake"
+import (
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// Negotiated is the part of Negotiate behind the parser of the response.
+func (o *Deflate) Negotiated(answer []handshake.Extension) (endpoint.Compression, error) {
+	return o.negotiated(answer)
+}
 
 // CheckAnswer returns why an answer accepts none of the given offers, which are
 // valid.

@@ -44,7 +44,7 @@ func TestMemoryOfConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		offered, err := c.deflate.Answered(answer)
+		offered, err := c.deflate.Negotiated(answer)
 		if err != nil {
 			t.Fatal(err)
 		}

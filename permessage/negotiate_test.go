@@ -194,7 +194,7 @@ func TestAnswersOfServers(t *testing.T) {
 		{rule: "a peer's text is quoted and cut", deflate: defaults, answer: "permessage-deflate; " + strings.Repeat("x", 10_000), want: `"` + strings.Repeat("x", 100) + `" is unknown`},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			agreed, err := c.deflate.Answered(parse(t, c.answer))
+			agreed, err := c.deflate.Negotiated(parse(t, c.answer))
 			if c.want == "" {
 				if err != nil || agreed == nil {
 					t.Errorf("%q: %v", c.answer, err)
@@ -204,7 +204,7 @@ func TestAnswersOfServers(t *testing.T) {
 			checkRefused(t, c.answer, agreed, err, c.want)
 		})
 	}
-	if agreed, err := defaults.Answered(nil); agreed != nil || err != nil {
+	if agreed, err := defaults.Negotiated(nil); agreed != nil || err != nil {
 		t.Errorf("no answer is accepted with %v, %v", agreed, err)
 	}
 }
@@ -214,7 +214,7 @@ func TestAnswersOfServers(t *testing.T) {
 // the client has said that it will not (RFC 7692, Section 7.1.1.2).
 func TestNoContextTakeoverIsKept(t *testing.T) {
 	for role, agree := range map[endpoint.Role]func([]handshake.Extension) (endpoint.Compression, error){
-		endpoint.Client: noTakeover.Answered,
+		endpoint.Client: noTakeover.Negotiated,
 		endpoint.Server: noTakeover.Accepted,
 	} {
 		compression, err := agree(parse(t, "permessage-deflate; server_no_context_takeover"))
@@ -244,7 +244,7 @@ func TestInvalidAnswersAreRefused(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			answer := "permessage-deflate; " + c.params
 			for _, o := range []*permessage.Deflate{defaults, whole} {
-				agreed, err := o.Answered(parse(t, answer))
+				agreed, err := o.Negotiated(parse(t, answer))
 				checkRefused(t, answer, agreed, err, "")
 			}
 			var unsendable *handshake.FieldError

@@ -46,8 +46,8 @@ func BroadcastPrepared(to iter.Seq[*Conn], m *Prepared) {
 }
 
 // Prepared is an encoded message. It can be sent to any number of clients, any
-// number of times, from any goroutine. With Server.Compression, it is compressed
-// once, by itself, for all clients.
+// number of times, from any goroutine. With Server.Compression, it is
+// compressed once, by itself, for all clients.
 type Prepared = endpoint.Prepared
 
 // Prepare encodes p as a message of type op, Text or Binary. p is not kept. The

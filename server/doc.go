@@ -29,8 +29,8 @@
 //
 // # Goroutines
 //
-// On Linux, a TCP connection has no goroutine. Neither has a TLS connection that
-// the server makes over one: in ServeTLS, and in Serve with a listener of
+// On Linux, a TCP connection has no goroutine. Neither has a TLS connection
+// that the server makes over one: in ServeTLS, and in Serve with a listener of
 // crypto/tls over a *net.TCPListener. One goroutine for each processor
 // (GOMAXPROCS) waits for input by epoll and calls the handlers of ready
 // connections, one after the other. If a handler does not return within a
@@ -51,12 +51,12 @@
 //     or that sends queued messages.
 //
 // Another connection has one goroutine for its handlers, and a second one while
-// output is buffered. Other connections are all connections on other systems and
-// with the build tag portable, and those of a net.Conn that is neither a
-// *net.TCPConn nor TLS that the server makes over one. The TLS connections of an
-// http.Server are other connections, unless its listener is one of BelowTLS, and
-// each of their writes needs a goroutine. MaxBlocked does not apply to other
-// connections.
+// output is buffered. Other connections are all connections on other systems
+// and with the build tag portable, and those of a net.Conn that is neither a
+// *net.TCPConn nor TLS that the server makes over one. The TLS connections of
+// an http.Server are other connections, unless its listener is one of BelowTLS,
+// and each of their writes needs a goroutine. MaxBlocked does not apply to
+// other connections.
 //
 // # Listeners
 //

@@ -51,7 +51,7 @@ type Handler struct {
 	// Serve is the blocking style: it runs on a goroutine of its own, after
 	// Open, and receives messages by c.Receive. Message and Partial are not
 	// called. When Serve returns, the connection is closed with status 1000.
-	// Serve may go on after Close was called, but receives nothing more;
+	// Serve may continue after Close was called, but receives nothing more;
 	// c.Context has ended then.
 	//
 	// A client may shut its side of TCP down after its last message, without a

@@ -10,8 +10,9 @@ import "sync/atomic"
 //	open       → ended       Handler.Close is called next
 //	any other  → ended       refused or aborted
 //
-// Run, Adopt and Accept start a connection in phaseAnswering. Shutdown ends one in
-// phaseAccepted or phaseRequested; the loop's goroutine makes every other step.
+// Run, Adopt and Accept start a connection in phaseAnswering. Shutdown ends one
+// in phaseAccepted or phaseRequested; the loop's goroutine makes every other
+// step.
 type phase uint32
 
 const (

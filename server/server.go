@@ -201,8 +201,8 @@ type Server struct {
 	// up to 256 connections. Default: off. It needs Linux 5.18 and a system
 	// that allows io_uring; many containers do not. Where it is missing, and
 	// after any error of it, each connection is written by a call of its own.
-	// It concerns connections of the epoll loop, with TLS or without, and calls for
-	// at least 16 of them. Stats.BatchedSends counts.
+	// It concerns connections of the epoll loop, with TLS or without, and calls
+	// for at least 16 of them. Stats.BatchedSends counts.
 	BatchedSends bool
 
 	// TLS is the configuration of ListenAndServeTLS and ServeTLS. It is cloned.

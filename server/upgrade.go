@@ -243,8 +243,8 @@ func (s *Server) Adopt(nc net.Conn, h Handshake) {
 //	err := hs.ServeTLS(server.BelowTLS(ln), certFile, keyFile)
 //
 // On Linux, TLS connections over its connections that are then passed to Adopt,
-// Run or Accept, or to package httpupgrade, cost no goroutine. On other systems,
-// and if ln is no *net.TCPListener, BelowTLS returns ln itself.
+// Run or Accept, or to package httpupgrade, cost no goroutine. On other
+// systems, and if ln is no *net.TCPListener, BelowTLS returns ln itself.
 //
 // The net.Conn below a TLS connection of crypto/tls cannot be exchanged, and a
 // *net.TCPConn there always makes the goroutine wait that reads or writes.

@@ -1,6 +1,6 @@
 // Package cookies stores the cookies of WebSocket servers in a CookieJar of
-// net/http, such as a *cookiejar.Jar. It is a package of its own because package
-// client does not import net/http.
+// net/http, such as a *cookiejar.Jar. It is a package of its own because
+// package client does not import net/http.
 package cookies
 
 import (

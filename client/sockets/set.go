@@ -238,8 +238,8 @@ func (t *Set) put(s *socket) (older *socket) {
 	return older
 }
 
-// dialed sets the next connection of s, or frees its name if c is nil. It reports
-// false if s has lost the name.
+// dialed sets the next connection of s, or frees its name if c is nil. It
+// reports false if s has lost the name.
 func (t *Set) dialed(s *socket, c *client.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

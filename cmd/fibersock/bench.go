@@ -120,7 +120,7 @@ func benchCommand(ctx context.Context, args []string, std streams) exitCode {
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted
@@ -195,10 +195,11 @@ const (
 	openLoop   = "from the time at which a message is due to its reply: a message that is sent late because others wait counts with its waiting time"
 )
 
-// fail counts an error.
+// fail counts a connection that did not open, or ended, and its error.
 func (b *benchmark) fail(code exitCode, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.failed++
 	if b.code == exitOK {
 		b.code = code
 	}
@@ -273,13 +274,9 @@ func (b *benchmark) connect(ctx context.Context) []*client.Conn {
 		all.Go(func() {
 			defer func() { <-slots }()
 			began := time.Now()
-			conn, err := client.Dial(ctx, b.url, b.cfg)
+			conn, code, err := dialTarget(ctx, b.url, b.cfg)
 			if err != nil {
-				refused := isAny[*client.HandshakeError](err)
-				b.fail(dialExitCode(err, refused, true), err)
-				b.mu.Lock()
-				b.failed++
-				b.mu.Unlock()
+				b.fail(code, err)
 				return
 			}
 			b.opening.add(time.Since(began))
@@ -324,9 +321,6 @@ func (b *benchmark) drive(ctx context.Context, conn *client.Conn, began time.Tim
 	}
 	if err != nil {
 		b.fail(benchExitCode(err), err)
-		b.mu.Lock()
-		b.failed++
-		b.mu.Unlock()
 	}
 }
 
@@ -423,7 +417,7 @@ func (b *benchmark) send(ctx, receiving context.Context, conn *client.Conn, slot
 			t = next()
 		}
 		if conn.Send(op, p) != nil {
-			return // receive gets the reason
+			return // receive returns the reason
 		}
 	}
 }

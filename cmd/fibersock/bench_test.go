@@ -116,6 +116,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 	closed := "ws://" + ln.Addr().String() + "/"
 	ln.Close()
 	plain, _ := startServe(t)
+	silent := tcpServer(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
 	for name, tt := range map[string]struct {
 		url  string
 		code exitCode
@@ -126,6 +127,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 		"a Close":          {answer(func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Close(wire.NormalClosure, "enough") }), exitPeerClosed, "enough"},
 		"a lost transport": {answer(func(c *server.Conn, _ wire.Opcode, _ []byte) { c.CloseNow() }), exitLost, ""},
 		"a closed port":    {closed, exitUnreachable, "refused"},
+		"no response":      {"ws://" + silent, exitRefused, ""},
 		"no endpoint":      {"ws://" + plain + "/none", exitRefused, "404"},
 		"no TLS":           {"wss://" + plain + "/echo", exitTLS, "tls"},
 	} {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
@@ -209,10 +208,7 @@ func (b *bridge) configure(args []string) (err error) {
 	if o.verbose {
 		level = slog.LevelInfo
 	}
-	b.log = slog.New(slog.NewTextHandler(b.std.err, &slog.HandlerOptions{Level: level}))
-	if o.json {
-		b.log = slog.New(slog.NewJSONHandler(b.std.err, &slog.HandlerOptions{Level: level}))
-	}
+	b.log = b.std.newLog(o.json, level)
 	return nil
 }
 
@@ -229,16 +225,9 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 		}
 		return end, exitOK, nil
 	case "ws":
-		var connected atomic.Bool
-		cfg := *b.cfg
-		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := b.options.dialTransport(ctx, network, addr)
-			connected.Store(err == nil)
-			return nc, err
-		})
-		conn, err := client.Dial(ctx, a.target, &cfg)
+		conn, code, err := dialTarget(ctx, a.target, b.cfg)
 		if err != nil {
-			return nil, dialExitCode(err, connected.Load(), true), err // a failure of TLS has its own type
+			return nil, code, err
 		}
 		return newMessageEnd(clientMessages{conn}, conn.Subprotocol()), exitOK, nil
 	}
@@ -261,7 +250,7 @@ func (b *bridge) connect(ctx context.Context) exitCode {
 		}
 		first.Abort(wire.BadGateway, "cannot connect")
 	}
-	fmt.Fprintf(b.std.err, "fibersock: %s\n", escape(withoutPrefix(err)))
+	b.std.fail(err)
 	return code
 }
 
@@ -295,7 +284,7 @@ func (b *bridge) listen(ctx context.Context) exitCode {
 		ln, err = listenTCP(b.a.target)
 	}
 	if err != nil {
-		fmt.Fprintf(b.std.err, "fibersock: %s\n", err)
+		b.std.fail(err)
 		return exitUnreachable
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -345,7 +334,7 @@ func (b *bridge) serveStreams(ctx context.Context, ln net.Listener, once bool, s
 			if ctx.Err() != nil {
 				return exitOK
 			}
-			fmt.Fprintf(b.std.err, "fibersock: %s\n", err)
+			b.std.fail(err)
 			ln.Close()
 			return exitUnreachable
 		}
@@ -390,7 +379,7 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 	code := exitOK
 	select {
 	case err := <-served:
-		fmt.Fprintf(b.std.err, "fibersock: %s\n", withoutPrefix(err))
+		b.std.fail(err)
 		return exitUnreachable
 	case code = <-result:
 	case <-ctx.Done():
@@ -405,8 +394,8 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 }
 
 // move copies in both directions until both have ended, and closes the ends. It
-// returns the numbers of bytes and the first error. If a side fails or ctx ends,
-// both are aborted.
+// returns the numbers of bytes and the first error. If a side fails or ctx
+// ends, both are aborted.
 func move(ctx context.Context, a, b bridgeEnd) (there, back int64, err error) {
 	type result struct {
 		n     int64

@@ -123,8 +123,8 @@ func (e *execEnd) CloseWrite() error {
 	return nil
 }
 
-// Close waits for the command, asks it to end after a time, and kills it
-// after another one.
+// Close waits for the command. It terminates the process group after
+// processGrace, and kills it after twice that time.
 func (e *execEnd) Close() error {
 	defer e.stdout.Close()
 	e.stdin.Close()

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -81,7 +80,7 @@ func checkCommand(ctx context.Context, args []string, std streams) exitCode {
 		err = showReport(std.out, report)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return checkExitCode(report)
@@ -100,30 +99,6 @@ func checkExitCode(r *diagnose.Report) exitCode {
 		return exitPeerClosed // with any code: it was too early
 	}
 	return endExitCode(r.Err, 0)
-}
-
-// writeJSONLine writes v as a line of JSON, which a terminal does not obey.
-func writeJSONLine(w io.Writer, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(escapeJSON(text), '\n'))
-	return err
-}
-
-// writeJSON writes v as indented JSON, which a terminal does not obey.
-func writeJSON(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	var b []byte
-	for line := range strings.SplitSeq(string(text), "\n") {
-		b = append(append(b, escapeJSON([]byte(line))...), '\n')
-	}
-	_, err = w.Write(b)
-	return err
 }
 
 // barWidth is the width of the bar for the whole time, in columns.

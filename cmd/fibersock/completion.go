@@ -54,7 +54,7 @@ func completionCommand(_ context.Context, args []string, std streams) exitCode {
 	var b strings.Builder
 	write[rest[0]](&b, completionTable())
 	if _, err := io.WriteString(std.out, b.String()); err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return exitOK
@@ -98,8 +98,8 @@ func completionTable() (table []completions) {
 	return table
 }
 
-// formOf returns the form of a flag. The name of its value tells whether it is
-// a file.
+// formOf returns the form of a flag. Its value is a file or directory if that is
+// the name of the value.
 func formOf(f *flag.Flag) flagForm {
 	value, usage := flag.UnquoteUsage(f)
 	usage = strings.ReplaceAll(usage, "\n", " ")
@@ -108,6 +108,20 @@ func formOf(f *flag.Flag) flagForm {
 		form.choices = c.choices()
 	}
 	return form
+}
+
+// reply returns the part of a script for the value of the flag: choices, files
+// or directories, or other if there is nothing to suggest.
+func (f *flagForm) reply(choices, files, dirs, other string) string {
+	switch {
+	case len(f.choices) > 0:
+		return choices
+	case f.files:
+		return files
+	case f.dirs:
+		return dirs
+	}
+	return other
 }
 
 // words returns the words of suggestions.
@@ -154,19 +168,11 @@ _fibersock() {
 	b.WriteString("\t\t\"help conform\") command=\"help conform\" ;;\n\t\tesac\n\tdone\n\tCOMPREPLY=()\n\tcase \"$command $prev\" in\n")
 	for _, c := range table {
 		for _, f := range c.flags {
-			var reply string
-			switch {
-			case f.value == "":
+			if f.value == "" {
 				continue
-			case len(f.choices) > 0:
-				reply = fmt.Sprintf("COMPREPLY=($(compgen -W %s -- \"$cur\"))", shellQuote(strings.Join(f.choices, " ")))
-			case f.files:
-				reply = "COMPREPLY=($(compgen -f -- \"$cur\"))"
-			case f.dirs:
-				reply = "COMPREPLY=($(compgen -d -- \"$cur\"))"
-			default:
-				reply = ":" // there is nothing to suggest
 			}
+			const suggest = "COMPREPLY=($(compgen %s -- \"$cur\"))"
+			reply := f.reply(fmt.Sprintf(suggest, "-W "+shellQuote(strings.Join(f.choices, " "))), fmt.Sprintf(suggest, "-f"), fmt.Sprintf(suggest, "-d"), ":")
 			fmt.Fprintf(b, "\t\"%s %s\") %s; return ;;\n", c.command, f.word, reply)
 		}
 	}
@@ -199,19 +205,10 @@ _fibersock() {
 	b.WriteString("\t\tesac\n\tdone\n\tlocal -a list\n\tcase \"$command ${words[CURRENT-1]}\" in\n")
 	for _, c := range table {
 		for _, f := range c.flags {
-			var reply string
-			switch {
-			case f.value == "":
+			if f.value == "" {
 				continue
-			case len(f.choices) > 0:
-				reply = "compadd " + strings.Join(f.choices, " ")
-			case f.files:
-				reply = "_files"
-			case f.dirs:
-				reply = "_files -/"
-			default:
-				reply = "_message " + shellQuote(f.value)
 			}
+			reply := f.reply("compadd "+strings.Join(f.choices, " "), "_files", "_files -/", "_message "+shellQuote(f.value))
 			fmt.Fprintf(b, "\t%s) %s; return ;;\n", shellQuote(c.command+" "+f.word), reply)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -56,9 +55,7 @@ type saved struct {
 func savedStats(s *server.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := s.Stats()
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		json.NewEncoder(w).Encode(saved{ // fails only if the browser has gone
+		sendJSON(w, saved{
 			Messages: st.Received.Compressed + st.Sent.Compressed,
 			Encoded:  st.Received.EncodedBytes + st.Sent.EncodedBytes,
 			Decoded:  st.Received.DecodedBytes + st.Sent.DecodedBytes,

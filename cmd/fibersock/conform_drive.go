@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -186,7 +185,7 @@ func (o *conformDriveOptions) drive(ctx context.Context, d *conform.Driver, p *p
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(std.err, "fibersock: %s\n", escape(withoutPrefix(err)))
+	std.fail(err)
 	if isAny[*conform.NotACountError](err) {
 		return exitRefused
 	}

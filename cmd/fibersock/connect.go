@@ -172,7 +172,7 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := connectFlags()
 	rest, err := parse(flags, args)
 	if err == nil && len(rest) != 1 {
-		err = usagef("connect needs one URL, not %d", len(rest))
+		err = usagef("connect takes one URL, not %d", len(rest))
 	}
 	if err == nil {
 		err = o.check(flags)
@@ -253,11 +253,11 @@ func (o *connectOptions) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) { o.waitSet = o.waitSet || f.Name == "wait" })
 	switch {
 	case o.expect < 0:
-		return usagef("-expect needs a number of messages that is not negative, not %d", o.expect)
+		return usagef("-expect takes a number of messages that is not negative, not %d", o.expect)
 	case o.expect > 0 && o.until.set():
 		return usagef("-expect and -until are two ends: use one of them")
 	case o.ping < 0:
-		return usagef("-ping needs a positive time, not %v", o.ping)
+		return usagef("-ping takes a time that is not negative, not %v", o.ping)
 	case o.hex && o.base64:
 		return usagef("-hex and -base64 are two forms of the same messages: use one of them")
 	case o.thenInput && len(o.arguments) == 0:
@@ -379,8 +379,8 @@ func (c countingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// config returns the configuration of the client, which stores the progress of a
-// dial in p and shows it with -v.
+// config returns the configuration of the client, which stores the progress of
+// a dial in p and shows it with -v.
 func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*client.Config, error) {
 	cfg, err := o.targetOptions.config()
 	if err != nil {

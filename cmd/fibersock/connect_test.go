@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -304,6 +306,24 @@ func TestHandshakeIsShownWithoutItsSecrets(t *testing.T) {
 	if strings.Contains(r.err, "hunter2") {
 		t.Errorf("a secret is shown:\n%s", r.err)
 	}
+}
+
+// -H with Host replaces the host of the URL in the field Host, in any case of
+// its name.
+func TestHostOfTheRequest(t *testing.T) {
+	hosts := make(chan string, 1)
+	s := echoServer()
+	s.Authorize = func(r *handshake.Request, _ *handshake.ServerAnswer) error {
+		hosts <- r.Host()
+		return nil
+	}
+	url := startServer(t, s)
+	for _, name := range []string{"Host", "host"} {
+		r := runWith(t, strings.NewReader(""), "connect", "-wait", "0s", "-H", name+": chat.example", url)
+		check.Equal(t, r.code, exitOK, "exit code")
+		check.Equal(t, <-hosts, "chat.example", "Host")
+	}
+	check.Equal(t, runWith(t, nil, "connect", "-H", "Host: a", "-H", "Host: b", url).code, exitUsage, "exit code with two values")
 }
 
 func TestRedact(t *testing.T) {

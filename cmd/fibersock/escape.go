@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -55,27 +54,4 @@ func harmless(r rune) bool {
 		return true
 	}
 	return unicode.IsGraphic(r)
-}
-
-// escapeJSON writes, in a line of JSON, the characters that escape replaces in
-// JSON's \u form. In JSON they only occur in strings, so the value is the same.
-func escapeJSON(line []byte) []byte {
-	s := string(line)
-	if firstHarmful(s) == len(s) {
-		return line
-	}
-	var b []byte
-	for _, r := range s {
-		if harmless(r) {
-			b = utf8.AppendRune(b, r)
-			continue
-		}
-		if r > 0xffff {
-			high, low := utf16.EncodeRune(r)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
-			continue
-		}
-		b = fmt.Appendf(b, `\u%04x`, r)
-	}
-	return b
 }

@@ -111,7 +111,7 @@ func (p *process) run() {
 	var failure error
 	var kill <-chan time.Time
 	ended, output := received, sent
-	end := func() { // asks the process to end
+	end := func() { // terminates the process
 		p.stdin.Close()
 		if kill == nil {
 			terminateGroup(p.cmd.Process)

@@ -34,8 +34,8 @@ func newFlags(name, usage, more string) *flag.FlagSet {
 // helpColumns is the width of a terminal that help fits.
 const helpColumns = 80
 
-// flagsHelp returns the descriptions of flags.PrintDefaults, with lines of up to
-// helpColumns columns.
+// flagsHelp returns the descriptions of flags.PrintDefaults, with lines of up
+// to helpColumns columns.
 func flagsHelp(flags *flag.FlagSet) string {
 	var defaults, b strings.Builder
 	output := flags.Output()

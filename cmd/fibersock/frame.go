@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -84,7 +83,7 @@ func frameCommand(_ context.Context, args []string, std streams) exitCode {
 		err = e.explain(b)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return e.code
@@ -100,16 +99,12 @@ func (o *frameOptions) input(args []string, in io.Reader) ([]byte, error) {
 		}
 		text = string(b)
 	}
-	var b []byte
-	var err error
-	if o.base64 {
-		text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
-		text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
-		b, err = base64.RawStdEncoding.DecodeString(text)
-	} else {
-		text = strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(strings.Join(strings.Fields(text), ""))
-		b, err = hex.DecodeString(text)
+	form := base64Encoding
+	if !o.base64 {
+		form = hexEncoding
+		text = strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(text)
 	}
+	b, err := form.bytes([]byte(text))
 	switch {
 	case err != nil:
 		return nil, err
@@ -119,7 +114,7 @@ func (o *frameOptions) input(args []string, in io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// frameReport describes a frame. Fields that say nothing are left out.
+// frameReport describes a frame. Empty fields are left out.
 type frameReport struct {
 	Offset   int          `json:"offset"` // in the input, in bytes
 	Header   string       `json:"header"` // in hexadecimal
@@ -409,7 +404,7 @@ func shortened(s string) string {
 	return s
 }
 
-// spaced puts spaces between the bytes of a hexadecimal text.
+// spaced returns a hexadecimal text with spaces between the bytes.
 func spaced(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i += 2 {

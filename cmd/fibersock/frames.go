@@ -30,7 +30,7 @@ type frameLog struct {
 	order list.List // of *tap, the newest first
 }
 
-// tapName is long enough that nobody guesses it.
+// tapName matches names of 128 random bits.
 var tapName = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // tap returns a handler that records the frames of the connections of next that

@@ -31,7 +31,8 @@ type outgoing struct {
 // end of input. The payload is valid until the next call.
 type source func() (m outgoing, ok bool, err error)
 
-// readInput sends the messages of the input, and reports its end to run. A message may be of any length.
+// readInput sends the messages of the input, and reports its end to run. A
+// message may be of any length.
 func (s *session) readInput() {
 	for number := 1; ; number++ {
 		m, ok, err := s.next()
@@ -52,8 +53,8 @@ func (s *session) readInput() {
 	}
 }
 
-// givenMessages returns a source of prepared messages, and then of more, which may
-// be nil.
+// givenMessages returns a source of prepared messages, and then of more, which
+// may be nil.
 func givenMessages(prepared []outgoing, more source) source {
 	return func() (m outgoing, ok bool, err error) {
 		switch {
@@ -101,7 +102,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 }
 
 // chunked reports whether a pipe or file is sent as it is read, in messages
-// whose number and sizes mean nothing.
+// whose number and sizes are arbitrary.
 func (o *connectOptions) chunked() bool {
 	return o.binary && !o.delimiter.set && o.encoding() == nil
 }
@@ -130,8 +131,8 @@ func readLine(r *bufio.Reader) (line []byte, ok bool, err error) {
 	return bytes.TrimSuffix(line, []byte("\r")), ok, err
 }
 
-// readUntil reads up to a delimiter or to the end of input, and returns the text
-// without the delimiter. ok is false at the end of input.
+// readUntil reads up to a delimiter or to the end of input, and returns the
+// text without the delimiter. ok is false at the end of input.
 func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, ok bool, err error) {
 	for {
 		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
@@ -164,7 +165,7 @@ func decodeBase64(text string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(text)
 }
 
-// bytes decodes text, in which spaces mean nothing.
+// bytes decodes text. It ignores spaces.
 func (e *encoding) bytes(text []byte) ([]byte, error) {
 	payload, err := e.decode(strings.Join(strings.Fields(string(text)), ""))
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 )
 
 // lineEditor edits one line by the keys of a terminal, with the keys of
-// readline, and recalls earlier lines. It neither reads a terminal nor writes to
-// one: edit executes a key, and view returns the text to be shown. The zero value
-// is an empty line without a history.
+// readline, and recalls earlier lines. It neither reads a terminal nor writes
+// to one: edit executes a key, and view returns the text to be shown. The zero
+// value is an empty line without a history.
 //
 // The line may hold any characters, also control characters and line ends: view
 // shows ^J for a line end.

@@ -99,7 +99,7 @@ type replaced struct {
 }
 
 // reconnect opens another connection, sends the messages of -x on it again, and
-// tells run.
+// sends the result to run.
 func (s *session) reconnect() {
 	c, err := s.options.open(s.link, s.out)
 	if err == nil {

@@ -148,7 +148,7 @@ func version(_ context.Context, args []string, std streams) exitCode {
 		_, err = fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return exitOK

@@ -25,7 +25,7 @@ func metrics(endpoints []endpointServer) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		var b strings.Builder
 		writeMetrics(&b, endpoints)
-		io.WriteString(w, b.String()) // fails only if the client has gone
+		io.WriteString(w, b.String()) // fails only if the client has closed the connection
 	})
 }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,13 +144,10 @@ func (o *output) event(e event) error {
 		return nil
 	}
 	e.Time = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
+	text, err := marshalJSON(e, "")
+	if err != nil {
 		return err
 	}
-	text := append(escapeJSON(bytes.TrimSuffix(line.Bytes(), []byte("\n"))), '\n')
 	if o.recording != nil && o.failed == nil {
 		if _, err := o.recording.Write(text); err != nil {
 			o.failed = fmt.Errorf("-record: %w", err)
@@ -244,8 +239,8 @@ func (o *output) roundTrip(rtt time.Duration) {
 	}
 }
 
-// closed shows the end of the connection: err, and e if this side has closed it.
-// Nothing is written after it.
+// closed shows the end of the connection: err, and e if this side has closed
+// it. Nothing is written after it.
 func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -146,7 +146,7 @@ func isLoopback(host string) bool {
 
 // mayDiagnose returns why a request may not start diagnoses. A diagnosis
 // connects to any host and port for the client, so the client must be on this
-// machine and on the loopback interface: then it can connect by itself. The
+// machine and on the loopback interface: such a client can connect itself. The
 // Host field excludes pages of a name that resolves to this machine.
 func (p *webPage) mayDiagnose(r *http.Request) error {
 	listener, _, _ := net.SplitHostPort(p.options.addr)
@@ -229,12 +229,4 @@ func serveQR(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "image/svg+xml")
 	_, _ = w.Write([]byte(q.svg())) // fails only if the browser has closed the connection
-}
-
-// sendJSON answers with v. It fails only if the browser has closed the
-// connection.
-func sendJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v)
 }

@@ -62,9 +62,9 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	switch {
 	case err != nil:
 	case len(rest) != 2:
-		err = usagef("replay needs a file and a URL, not %d arguments", len(rest))
+		err = usagef("replay takes a file and a URL, not %d arguments", len(rest))
 	case !(o.speed >= 0):
-		err = usagef("-speed needs a factor that is not negative, not %v", o.speed)
+		err = usagef("-speed takes a factor that is not negative, not %v", o.speed)
 	default:
 		err = o.check(flags)
 	}

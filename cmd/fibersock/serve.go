@@ -110,13 +110,10 @@ func serve(ctx context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	d := &demo{options: o, log: slog.New(slog.NewTextHandler(std.err, nil))}
-	if o.json {
-		d.log = slog.New(slog.NewJSONHandler(std.err, nil))
-	}
+	d := &demo{options: o, log: std.newLog(o.json, slog.LevelInfo)}
 	code, err := d.run(ctx, std)
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return code
 	}
 	return exitOK

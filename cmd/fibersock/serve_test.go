@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/testcert"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -67,6 +69,26 @@ func TestPageServesOnlyItsFiles(t *testing.T) {
 	}
 	if r, _ := get("/echo"); r.StatusCode != 426 {
 		t.Errorf("/echo without a handshake: %s", r.Status)
+	}
+}
+
+// The page asks for the effect of compression on the connections of /echo.
+func TestCompressionOfThePage(t *testing.T) {
+	addr, _ := startServe(t)
+	c := dial(t, "ws://"+addr+"/echo", &client.Config{Compression: new(permessage.Deflate)})
+	text := strings.Repeat("compressible ", 100)
+	check.Must(t, c.SendText(text))
+	receive(t, c, wire.Text, text)
+	r, err := http.Get("http://" + addr + "/echo/compression")
+	check.Must(t, err)
+	defer r.Body.Close()
+	var got saved
+	check.Must(t, json.NewDecoder(r.Body).Decode(&got))
+	if got.Messages != 2 || got.Decoded != 2*uint64(len(text)) || got.Encoded == 0 || got.Encoded >= got.Decoded/10 {
+		t.Errorf("%+v", got)
+	}
+	if kind, cache := r.Header.Get("Content-Type"), r.Header.Get("Cache-Control"); kind != "application/json" || cache != "no-store" {
+		t.Errorf("Content-Type %q, Cache-Control %q", kind, cache)
 	}
 }
 

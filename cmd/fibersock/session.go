@@ -59,7 +59,7 @@ func (t *traffic) String() string {
 	return fmt.Sprintf("%s, %s", plural(t.messages.Load(), "message"), plural(t.bytes.Load(), "byte"))
 }
 
-// plural returns a number of things.
+// plural returns a number with a noun in the singular or plural.
 func plural(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -191,8 +191,8 @@ func (s *session) incomplete() error {
 	return nil
 }
 
-// outputEnding returns the end for standard output or a recording that cannot be
-// written. A closed pipe is not reported.
+// outputEnding returns the end for standard output or a recording that cannot
+// be written. A closed pipe is not reported.
 func outputEnding(err error) ending {
 	e := ending{code: wire.GoingAway, exit: exitUsage, err: err}
 	if isBrokenPipe(err) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"log/slog"
 	"os"
 )
 
@@ -16,6 +18,20 @@ type streams struct {
 
 func newStreams(in io.Reader, out, err io.Writer) streams {
 	return streams{in: in, out: out, err: err, inTerminal: isTerminal(in), outTerminal: isTerminal(out)}
+}
+
+// fail writes the error that ends a command to standard error.
+func (s streams) fail(err error) {
+	fmt.Fprintf(s.err, "fibersock: %s\n", escape(withoutPrefix(err)))
+}
+
+// newLog returns a log on standard error: of text, or of lines of JSON.
+func (s streams) newLog(asJSON bool, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(s.err, options))
+	}
+	return slog.New(slog.NewTextHandler(s.err, options))
 }
 
 // isTerminal reports whether stream is a character device other than the null

@@ -17,8 +17,8 @@ var foreignFlags = map[string]string{
 	"b": "-binary", "socks5": "-proxy socks5://…", "ping-interval": "-ping",
 }
 
-// suggestFlag returns the end of the error of flags.Parse about an unknown flag,
-// "" for another error.
+// suggestFlag returns the end of the error of flags.Parse about an unknown
+// flag, "" for another error.
 func suggestFlag(flags *flag.FlagSet, err error) string {
 	_, name, unknown := strings.Cut(err.Error(), "flag provided but not defined: -")
 	if !unknown {

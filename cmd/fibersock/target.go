@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
@@ -49,7 +50,7 @@ func (o *targetOptions) add(flags *flag.FlagSet) {
 func (o *targetOptions) check() error {
 	switch {
 	case o.timeout <= 0:
-		return usagef("-timeout needs a time above 0, not %v", o.timeout)
+		return usagef("-timeout takes a time above 0, not %v", o.timeout)
 	case o.keyFile != "" && o.certFile == "":
 		return usagef("-key is the key of a certificate: -cert is missing")
 	case o.unixSocket != "" && o.proxy != "":
@@ -80,7 +81,7 @@ func (o *targetOptions) config() (*client.Config, error) {
 	}
 	if o.unixSocket != "" {
 		cfg.Proxy = nil
-		cfg.DialContext = client.DialFunc(o.dialTransport)
+		cfg.DialContext = client.DialFunc(o.dialTransport) // diagnose needs a DialFunc
 	}
 	if o.follow {
 		cfg.Redirects = client.FollowRedirects(maxRedirects)
@@ -89,6 +90,19 @@ func (o *targetOptions) config() (*client.Config, error) {
 		cfg.Compression = deflate
 	}
 	return cfg, nil
+}
+
+// dialTarget opens a connection with cfg, which config has returned. The exit
+// code is that of the error.
+func dialTarget(ctx context.Context, url string, cfg *client.Config) (*client.Conn, exitCode, error) {
+	var connected atomic.Bool
+	own := *cfg
+	own.Trace = client.NewTrace(func(s client.Step) { connected.Store(s.Kind != client.StepConnect || s.Err == nil) })
+	conn, err := client.Dial(ctx, url, &own)
+	if err != nil {
+		return nil, dialExitCode(err, connected.Load(), true), err // a failure of TLS has its own type
+	}
+	return conn, exitOK, nil
 }
 
 // dialTransport opens the transport to an address, or to the unix socket.

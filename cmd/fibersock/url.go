@@ -6,8 +6,8 @@ import (
 )
 
 // completeURL returns url with a scheme and a host, if it has none, as in
-// example.com, localhost:8080/echo, :8080 or 8080. The scheme is wss, but ws for
-// localhost, for an IP address, and with a port other than 443.
+// example.com, localhost:8080/echo, :8080 or 8080. The scheme is wss, but ws
+// for localhost, for an IP address, and with a port other than 443.
 func completeURL(url string) string {
 	if strings.Contains(url, "://") || url == "" {
 		return url

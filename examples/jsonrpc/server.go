@@ -36,7 +36,7 @@ func (e *rpcError) Error() string { return e.Message }
 type method func(params json.RawMessage) (any, error)
 
 // maxCalls is the number of calls of one client that may run at the same time.
-// The server reads nothing more from a client that has as many.
+// The server stops reading from a client that has as many.
 const maxCalls = 16
 
 // newServer returns a server of methods. Each call runs on its own goroutine,

@@ -315,8 +315,8 @@ func (c *asyncConn) closeWriter() error {
 	return err
 }
 
-// awaitFinished is called after CloseWrite. It waits until all output, with FIN,
-// is written, and reports false if that has failed.
+// awaitFinished is called after CloseWrite. It waits until all output, with
+// FIN, is written, and reports false if that has failed.
 func (c *asyncConn) awaitFinished() (ok bool) {
 	c.await(func() bool {
 		ok = c.state == stateLingering && !c.writing
@@ -337,8 +337,8 @@ func (c *asyncConn) Close() error {
 
 // AsyncListener returns ln with connections that TLS can use: a Write of them
 // does not wait for the peer. limit is Config.WriteTimeout. recovered
-// returns the error of a net.Conn's method that does not return, for a connection
-// that is not served yet.
+// returns the error of a net.Conn's method that does not return, for a
+// connection that is not served yet.
 func AsyncListener(ln net.Listener, limit WriteTimeout, recovered Recover) net.Listener {
 	return asyncListener{ln, limit, newForeignCalls(), recovered}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // This file collects the output of handlers in the goroutine loop: replies to
-// messages that were read together share one write. A watchdog writes the output
-// of a handler that blocks.
+// messages that were read together share one write. A watchdog writes the
+// output of a handler that blocks.
 
 // batches lends batches to connections whose handlers run.
 type batches struct {
@@ -101,7 +101,8 @@ func (l *batches) watch() {
 	l.timer, l.idle, l.all, l.free = nil, 0, nil, nil
 }
 
-// take writes the output in b, whose handler has not returned, and gives b back.
+// take writes the output in b, whose handler has not returned, and gives b
+// back.
 func (l *batches) take(b *batch) {
 	b.conn.EndBatch()
 	b.state.Store(b.state.Load() - batchTaken)

@@ -12,8 +12,8 @@ import (
 // This file defers output of handlers to other sockets than their own, such as
 // broadcasts, while a leader handles a batch of events. A socket that several
 // handlers have written to, or one handler several times, is then written once.
-// Deferred bytes are in the socket's write buffer, and flagDeferred is set. They
-// are written
+// Deferred bytes are in the socket's write buffer, and flagDeferred is set.
+// They are written
 //
 //   - by the leader, after its batch or, in a batch that takes longer than
 //     Config.WatchPeriod, before its next event;

@@ -21,8 +21,8 @@ type directIO struct {
 	state atomic.Uint32
 }
 
-// The states of a directIO. Until RawConn.Read has returned, Close of the socket
-// waits: a handler that runs inside RawConn.Read must not call it.
+// The states of a directIO. Until RawConn.Read has returned, Close of the
+// socket waits: a handler that runs inside RawConn.Read must not call it.
 const (
 	directIdle    uint32 = iota
 	directReading        // RawConn.Read is running

@@ -186,7 +186,7 @@ func newPoller(l *epollLoop, index int) (*poller, error) {
 		return nil, err
 	}
 	if l.BatchedSends {
-		p.ring, _ = newRing() // it is optional
+		p.ring, _ = newRing(sysSetupRing) // it is optional
 	}
 	p.progress.Store(makeProgress(0, 0, idleIndex))
 	return p, nil

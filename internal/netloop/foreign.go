@@ -97,8 +97,8 @@ func lowestSocket(nc net.Conn) net.Conn {
 	return socket
 }
 
-// start starts the writer's next call: a Write of up to c.chunk bytes of p or, if
-// fin is true, CloseWrite.
+// start starts the writer's next call: a Write of up to c.chunk bytes of p or,
+// if fin is true, CloseWrite.
 func (c *foreignConn) start(p []byte, fin bool) *foreignCall {
 	call := c.calls.Get().(*foreignCall)
 	call.conn, call.recovered, call.fin = c.Conn, c.recovered, fin

@@ -419,8 +419,8 @@ func (s *PolledSocket) read(in []byte) []byte {
 	return nil
 }
 
-// readOn reports whether the socket may be read from again, into the connection's
-// own buffer of size bytes.
+// readOn reports whether the socket may be read from again, into the
+// connection's own buffer of size bytes.
 func (s *PolledSocket) readOn(size int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

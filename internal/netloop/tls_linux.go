@@ -77,8 +77,8 @@ const (
 	secureFailed                   // err has ended it
 )
 
-// A tlsHandshake is the input of a handshake, which the loop hands to the
-// handshake's goroutine.
+// A tlsHandshake is the input of a handshake: the loop writes it, and the
+// handshake's goroutine reads it.
 type tlsHandshake struct {
 	mu      sync.Mutex // guards the rest; locked last
 	changed sync.Cond
@@ -256,7 +256,7 @@ func (c *secureConn) startHandshake(b []byte) (rest []byte) {
 	return rest
 }
 
-// received hands input to the handshake, and reports whether that is over: then
+// received adds input for the handshake, and reports whether that is over: then
 // only the owner of the socket uses h.
 func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
 	h.mu.Lock()
@@ -276,7 +276,7 @@ func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
 
 // put adds input. The rest is not nil: it causes another call of Received, when
 // the handshake is over or needs more. The caller holds mu, unless no other
-// goroutine knows h.
+// goroutine has h.
 func (h *tlsHandshake) put(b []byte) (rest []byte) {
 	n := min(len(b), maxHandshakeInput-h.in.size())
 	h.in, h.waits = h.in.add(b[:n]), false
@@ -362,7 +362,7 @@ func (c *secureConn) handshake(h *tlsHandshake) {
 	returned = true
 	if err != nil {
 		c.endHandshake(h, secureFailed, err)
-		c.PolledSocket.CloseWrite(false) // the peer gets the alert
+		c.PolledSocket.CloseWrite(false) // behind the alert
 		return
 	}
 	c.endHandshake(h, secureOpen, nil)
@@ -473,7 +473,7 @@ func (c *secureConn) read(p []byte, turn *turn) (n int, err error) {
 
 // endInput ends the input by an error of TLS.
 func (c *secureConn) endInput(err error) {
-	if err == io.EOF { // close_notify: the client has closed its side, as if by FIN
+	if err == io.EOF { // close_notify, which is like a FIN of the client
 		c.stage.Store(secureInputEnded)
 		c.closeRead()
 		return
@@ -613,7 +613,7 @@ func (c *secureSocket) CloseWrite(bool) {
 		c.writing.Lock()
 		defer c.writing.Unlock()
 		c.begin(0)
-		c.end(c.tls.CloseWrite()) // the error is that of the socket, which it tells itself
+		c.end(c.tls.CloseWrite()) // the socket reports its error itself
 	}
 	c.PolledSocket.CloseWrite(false)
 }

@@ -87,8 +87,8 @@ func (h *helloSplitter) needs() int {
 	return 1
 }
 
-// begin learns the record from the beginning of the input, which may be
-// incomplete, and returns the size of a header that is to be skipped. Halves,
+// begin parses the record's header at the beginning of the input, whose payload
+// may be incomplete, and returns the number of bytes to skip. Halves,
 // halves of these and so on fill the buffer that crypto/tls assembles a message
 // in, whose size is doubled whenever it is full.
 func (h *helloSplitter) begin(in []byte) (skip int) {

@@ -86,19 +86,19 @@ const (
 	ringNotSubmitted = ringUnknown + 1
 )
 
-// errRing is the error of a socket whose send has no result: nobody knows how
-// much of its output was sent.
+// errRing is the error of a socket whose send has no result: the number of
+// bytes sent is unknown.
 var errRing = errors.New("websocket: io_uring has lost the result of a send")
 
 // newRing returns a ring, or an error where the system has none, does not allow
 // it, or has one that works in another way.
-func newRing() (*ring, error) {
+func newRing(setup func(*ringParams) (fd int, errno syscall.Errno)) (*ring, error) {
 	r := &ring{enter: sysRingEnter, fd: -1, results: make([]int32, ringSize)}
-	if err := r.open(); err != nil {
-		r.close()
-		return nil, err
+	err := r.open(setup)
+	if err == nil {
+		err = r.probe()
 	}
-	if err := r.probe(); err != nil {
+	if err != nil {
 		r.close()
 		return nil, err
 	}
@@ -106,13 +106,13 @@ func newRing() (*ring, error) {
 }
 
 // open makes the ring's queues.
-func (r *ring) open() error {
+func (r *ring) open(setup func(*ringParams) (fd int, errno syscall.Errno)) error {
 	params := ringParams{flags: ringSubmitAll}
-	fd, _, errno := syscall.Syscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(&params)), 0)
+	fd, errno := setup(&params)
 	if errno != 0 {
 		return os.NewSyscallError("io_uring_setup", errno)
 	}
-	r.fd = int(fd)
+	r.fd = fd
 	if params.features&ringSingleMap == 0 || params.sqEntries != ringSize || params.cqEntries < ringSize {
 		return os.NewSyscallError("io_uring_setup", syscall.ENOTSUP)
 	}
@@ -164,8 +164,7 @@ func (r *ring) probe() error {
 	return nil
 }
 
-// close frees the ring, which is used no more. The caller holds mu, or nobody
-// else has the ring.
+// close frees the ring. The caller holds mu, or is the only owner of the ring.
 func (r *ring) close() {
 	if r.fd >= 0 {
 		syscall.Close(r.fd)
@@ -194,8 +193,8 @@ func (r *ring) set(i int, fd int32, b []byte) {
 	}
 }
 
-// submit makes n sends and sets their results. It closes the ring if one of them
-// has none.
+// submit makes n sends and sets their results. It closes the ring if one of
+// them has none.
 func (r *ring) submit(n int) {
 	for i := range n {
 		r.results[i] = ringNotSubmitted
@@ -298,6 +297,11 @@ func (s *PolledSocket) sentByRing(result int32) {
 	}
 	s.flushed(n, err)
 	s.endDeferred()
+}
+
+func sysSetupRing(params *ringParams) (fd int, errno syscall.Errno) {
+	n, _, errno := syscall.Syscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(params)), 0)
+	return int(n), errno
 }
 
 func sysRingEnter(fd int, submit, complete uint32) (int, syscall.Errno) {

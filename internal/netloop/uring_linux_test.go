@@ -66,7 +66,7 @@ func TestBatchedSends(t *testing.T) {
 	}
 	c.run(t, func() {}) // the batch has ended
 	want := uint64(0)
-	if r, err := newRing(); err == nil {
+	if r, err := newRing(sysSetupRing); err == nil {
 		r.Close()
 		want = 3 * size
 	} else {
@@ -95,6 +95,28 @@ func TestBatchedSendsOfTheLastEvent(t *testing.T) {
 	if n := c.Loop.cfg.Counters.BatchedSends.Load(); n != ringMin {
 		t.Errorf("%d batched sends, want %d", n, ringMin)
 	}
+}
+
+// A socket without deferred output is not sent for: its output was flushed by a
+// writer, or it has failed, or the ring was closed.
+func TestBatchWithoutOutput(t *testing.T) {
+	sends := 0
+	r := fakeRing(t, func(fd int32, i uint64, size int) int32 { sends++; return int32(size) }, nil)
+	c := newCrowd(t, ringMin, "hello", nil)
+	check.Equal(t, r.flush(c.sockets), 0, "sends of sockets without output")
+	r.Close()
+	c.run(t, func() {
+		c.from.MoreInput(true)
+		for _, s := range c.sockets {
+			check.Must(t, s.Writev(nil, []byte("hello")))
+		}
+		check.Equal(t, r.flush(c.sockets), 0, "sends of a closed ring")
+		c.from.MoreInput(false)
+	})
+	for _, client := range c.clients {
+		reads(t, client, "hello")
+	}
+	check.Equal(t, sends, 0, "sends")
 }
 
 // Few sends are made without the ring, and so are those of a loop that does not
@@ -321,6 +343,44 @@ func TestRingIsProbed(t *testing.T) {
 		if err := r.probe(); !errors.Is(err, syscall.ENOTSUP) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Without io_uring, and with one that has other queues, there is no ring, and no
+// descriptor stays open.
+func TestSystemsWithoutARing(t *testing.T) {
+	queues := ringParams{features: ringSingleMap, sqEntries: ringSize, cqEntries: 2 * ringSize}
+	few, separate := queues, queues
+	few.cqEntries = ringSize - 1
+	separate.features = 0
+	for name, tt := range map[string]struct {
+		params ringParams
+		errno  syscall.Errno // of the setup
+		want   syscall.Errno
+	}{
+		"a kernel without io_uring":   {queues, syscall.ENOSYS, syscall.ENOSYS},
+		"io_uring is forbidden":       {queues, syscall.EPERM, syscall.EPERM},
+		"two mappings for the queues": {separate, 0, syscall.ENOTSUP},
+		"few results":                 {few, 0, syscall.ENOTSUP},
+		"queues without memory":       {queues, 0, syscall.ENODEV}, // of a socket
+	} {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		check.Must(t, err)
+		r, err := newRing(func(params *ringParams) (int, syscall.Errno) {
+			if tt.errno != 0 {
+				syscall.Close(pair[1])
+				return -1, tt.errno
+			}
+			*params = tt.params
+			return pair[1], 0 // the ring's descriptor
+		})
+		if r != nil || !errors.Is(err, tt.want) {
+			t.Errorf("%s: the error is %v, want %v", name, err, tt.want)
+		}
+		if n, err := syscall.Read(pair[0], make([]byte, 1)); n != 0 || err != nil {
+			t.Errorf("%s: the ring's descriptor is open: %v", name, err)
+		}
+		syscall.Close(pair[0])
 	}
 }
 

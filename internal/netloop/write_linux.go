@@ -30,8 +30,8 @@ func (s *PolledSocket) Writev(head, payload []byte) error {
 }
 
 // shortRetries is how often a write is continued that the kernel has accepted a
-// part of: a peer that is reading makes room, and a write is cheaper than a copy
-// of the rest.
+// part of: a peer that is reading makes room, and a write is cheaper than a
+// copy of the rest.
 const shortRetries = 2
 
 // put writes a and b. It buffers the bytes that the kernel does not accept. The
@@ -107,8 +107,8 @@ func (s *PolledSocket) flush() (progress bool) {
 }
 
 // writeOut writes the buffer behind its first n bytes, as far as the kernel
-// accepts it, and returns the number of bytes that are written. The caller holds
-// mu.
+// accepts it, and returns the number of bytes that are written. The caller
+// holds mu.
 func (s *PolledSocket) writeOut(n int) (int, error) {
 	var err error
 	for b := s.out.bytes(); n < len(b) && err == nil; {

@@ -97,8 +97,9 @@ func noise(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// makeDocument makes a file, mostly of data that cannot be compressed. The table
-// at its beginning can be: also the first short messages refer to earlier ones.
+// makeDocument makes a file, mostly of data that cannot be compressed. The
+// table at its beginning can be: also the first short messages refer to earlier
+// ones.
 func makeDocument(size int) (b []byte) {
 	r := newRand(5)
 	for n := range 100 {

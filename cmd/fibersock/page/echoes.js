@@ -17,7 +17,7 @@ export class Echoes {
   // payload is a string, or a Uint8Array that does not change afterwards.
   sent(payload, at) {
     this.#add({ payload, at });
-    // The newest one stays, whatever its size.
+    // The newest one stays, even if it exceeds the limit by itself.
     while (this.#outstanding.length - this.#head > maxOutstanding || (this.#bytes > maxBytes && this.#outstanding.length - this.#head > 1)) {
       this.#forget(this.#head);
     }

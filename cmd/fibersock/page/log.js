@@ -24,7 +24,7 @@ export class Log {
     entry.seq = this.#next++;
     this.#entries.push(entry);
     this.#bytes += entry.size || 0;
-    // The newest entry stays, whatever its size.
+    // The newest entry stays, even if it exceeds the limit by itself.
     while (this.#entries.size > this.#maxEntries || (this.#bytes > this.#maxBytes && this.#entries.size > 1)) {
       this.#bytes -= this.#entries.shift().size || 0;
     }

@@ -126,9 +126,10 @@ type WebSocket struct {
 const pings = 3
 
 // Check opens a connection to a ws, wss, http or https URL by client.Dial with
-// cfg, which may be nil, sends Pings, closes it and reports. Config's
-// HandshakeTimeout bounds opening and, once more, the Pings. After some
-// failures Check makes another connection to find the cause.
+// cfg, which may be nil, sends Pings, closes it and reports. DialContext of cfg
+// must be nil or a client.DialFunc. HandshakeTimeout bounds opening and, once
+// more, the Pings. After some failures Check makes another connection to find
+// the cause.
 //
 // Check connects to any address that the URL names. A server that calls it for
 // others must restrict them.

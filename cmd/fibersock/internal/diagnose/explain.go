@@ -133,7 +133,7 @@ func (o *observer) networkFinding(err error) Finding {
 	return Finding{Kind: "connect", Text: fmt.Sprintf("The connection to port %s of %s failed.", port, host)}
 }
 
-// proxyFinding explains that there is no tunnel.
+// proxyFinding explains the failure of a tunnel.
 func (o *observer) proxyFinding(err *client.ProxyError) Finding {
 	status := 0
 	if err.Response != nil {

@@ -47,7 +47,8 @@ func newObserver(cfg *client.Config) *observer {
 	return &observer{cfg: clone(cfg), start: time.Now()}
 }
 
-// dialFunc returns the function that opens connections with cfg.
+// dialFunc returns the function that opens connections with cfg, whose
+// DialContext is nil or a DialFunc.
 func dialFunc(cfg *client.Config) client.DialFunc {
 	if f, ok := cfg.DialContext.(client.DialFunc); ok {
 		return f

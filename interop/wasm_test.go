@@ -20,36 +20,24 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestWasm runs the client with the WebSocket of Chromium and of Node. The
-// program is testdata/wasm.
+// TestWasm runs the client, compiled to WebAssembly, with the WebSocket of
+// Chromium (WHATWG-6, WHATWG-8). The program is testdata/wasm.
 func TestWasm(t *testing.T) {
 	root := goOutput(t, "env", "GOROOT")
 	program := filepath.Join(t.TempDir(), "main.wasm")
 	goOutput(t, "build", "-o", program, "./testdata/wasm")
 
-	t.Run("Chromium", func(t *testing.T) {
-		s := startWasmServer(t, root, program)
-		p := startBrowser(t).open(t, s.url)
-		var results string
-		p.evaluate(fmt.Sprintf(`(async () => {
-			const go = new Go();
-			go.argv = ["main", %s];
-			const program = await WebAssembly.instantiateStreaming(fetch("/main.wasm"), go.importObject);
-			await go.run(program.instance);
-			return results;
-		})()`, js(s.ws())), &results)
-		s.check(t, results)
-	})
-	t.Run("Node", func(t *testing.T) {
-		s := startWasmServer(t, root, program)
-		cmd := exec.Command(find(t, "nodejs", "node"), "--experimental-websocket", "--no-warnings", "--stack-size=8192",
-			filepath.Join(root, "lib/wasm/wasm_exec_node.js"), program, s.ws())
-		var complaints strings.Builder
-		cmd.Stderr = &complaints
-		results, err := cmd.Output()
-		check.Mustf(t, err, "%s%s", results, &complaints)
-		s.check(t, string(results))
-	})
+	s := startWasmServer(t, root, program)
+	p := startBrowser(t).open(t, s.url)
+	var results string
+	p.evaluate(fmt.Sprintf(`(async () => {
+		const go = new Go();
+		go.argv = ["main", %s];
+		const program = await WebAssembly.instantiateStreaming(fetch("/main.wasm"), go.importObject);
+		await go.run(program.instance);
+		return results;
+	})()`, js("ws"+strings.TrimSuffix(s.url[len("http"):], "/"))), &results)
+	s.check(t, results)
 }
 
 // goOutput runs the go command for js/wasm and returns its standard output.
@@ -71,8 +59,6 @@ type wasmServer struct {
 	mu     sync.Mutex // guards the rest
 	closes []string   // codes and reasons of clients of /record
 }
-
-func (s *wasmServer) ws() string { return "ws" + strings.TrimSuffix(s.url[len("http"):], "/") }
 
 func startWasmServer(t *testing.T, root, program string) *wasmServer {
 	s := &wasmServer{}

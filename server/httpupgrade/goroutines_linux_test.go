@@ -42,10 +42,16 @@ func TestUpgradedConnectionsHaveNoGoroutine(t *testing.T) {
 	hs := serve(t, httpupgrade.Handler(s), s)
 	before := runtime.NumGoroutine()
 	defer crowd(t, strings.TrimPrefix(hs.URL, "http://"), clients)()
-	most := before + runtime.GOMAXPROCS(0) + 2                                                                      // of the server
-	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > most; time.Sleep(time.Millisecond) { // the goroutines of net/http exit
+	awaitGoroutines(t, before+runtime.GOMAXPROCS(0)+2) // of the server
+}
+
+// awaitGoroutines waits until the goroutines of net/http have exited, and there
+// are at most so many.
+func awaitGoroutines(t *testing.T, most int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > most; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines more for %d connections", runtime.NumGoroutine()-before, clients)
+			t.Fatalf("%d goroutines, want at most %d", runtime.NumGoroutine(), most)
 		}
 	}
 }

@@ -31,11 +31,11 @@ func TestWasm(t *testing.T) {
 	var results string
 	p.evaluate(fmt.Sprintf(`(async () => {
 		const go = new Go();
-		go.argv = ["main", %s];
+		go.argv = ["main", %s, %s];
 		const program = await WebAssembly.instantiateStreaming(fetch("/main.wasm"), go.importObject);
 		await go.run(program.instance);
 		return results;
-	})()`, js("ws"+strings.TrimSuffix(s.url[len("http"):], "/"))), &results)
+	})()`, js(webSocketURL(s.url)), js(webSocketURL(s.secureURL))), &results)
 	s.check(t, results)
 }
 
@@ -53,8 +53,8 @@ func goOutput(t *testing.T, args ...string) string {
 
 // A wasmServer serves the program and the endpoints of its scenarios.
 type wasmServer struct {
-	url    string      // with the slash
-	closes chan string // codes and reasons of clients of /record
+	url, secureURL string      // http and https
+	closes         chan string // codes and reasons of clients of /record
 }
 
 func startWasmServer(t *testing.T, root, program string) *wasmServer {
@@ -74,6 +74,8 @@ func startWasmServer(t *testing.T, root, program string) *wasmServer {
 		case <-over:
 		}
 	})
+	outer, secure := httptest.NewServer(mux), httptest.NewTLSServer(mux)
+	s.url, s.secureURL = outer.URL, secure.URL
 	var servers []*server.Server
 	for path, h := range map[string]server.Handler{
 		"/echo":   {Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
@@ -87,19 +89,18 @@ func startWasmServer(t *testing.T, root, program string) *wasmServer {
 			c.Close(wire.StatusCode(number), reason)
 		}},
 	} {
-		ws := &server.Server{Handler: h, Subprotocols: []string{"chat"}, Compression: &permessage.Deflate{}}
+		ws := &server.Server{Handler: h, Origins: []string{s.url}, Subprotocols: []string{"chat"}, Compression: &permessage.Deflate{}}
 		servers = append(servers, ws)
 		mux.Handle(path, httpupgrade.Handler(ws))
 	}
-	outer := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		close(over)
 		for _, ws := range servers {
 			cut(ws)
 		}
 		outer.Close()
+		secure.Close()
 	})
-	s.url = outer.URL + "/"
 	return s
 }
 
@@ -107,8 +108,11 @@ func (s *wasmServer) record(_ *server.Conn, code wire.StatusCode, reason string)
 	s.closes <- fmt.Sprintf("%d %s", int(code), reason)
 }
 
+// webSocketURL returns the ws or wss URL for an http or https URL.
+func webSocketURL(url string) string { return "ws" + strings.TrimPrefix(url, "http") }
+
 // wasmScenarios is the number of scenarios in testdata/wasm.
-const wasmScenarios = 18
+const wasmScenarios = 20
 
 // check reports the scenarios that failed, and compares the codes that /record
 // received.

@@ -1,7 +1,7 @@
 //go:build js
 
 // This program is the client of TestWasm. It runs scenarios against the server
-// whose URL is its argument, and prints a JSON object: the error of each
+// whose URLs are its arguments, and prints a JSON object: the error of each
 // scenario, "" if it passed. The object is also the global variable results of
 // the page.
 package main
@@ -26,7 +26,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-var url = os.Args[1] // without a slash at its end
+// The URLs of the server, without a slash at their end.
+var url, secureURL = os.Args[1], os.Args[2]
 
 var scenarios = map[string]func(ctx context.Context) error{
 	"text":                  text,
@@ -42,6 +43,8 @@ var scenarios = map[string]func(ctx context.Context) error{
 	"timeout of Dial":       dialTimeout,
 	"CloseNow":              closeNow,
 	"ping":                  ping,
+	"heartbeat":             heartbeat,
+	"wss":                   wss,
 	"limit":                 limit,
 	"write timeout":         writeTimeout,
 	"send after the end":    sendAfterEnd,
@@ -301,14 +304,37 @@ func closeNow(ctx context.Context) error {
 
 // The client answers its Pings itself, and keeps the messages before.
 func ping(ctx context.Context) error {
-	cfg := &client.Config{PingInterval: time.Millisecond, PongTimeout: time.Millisecond} // the heartbeat is off
-	return dial(ctx, "/echo", cfg, func(c *client.Conn) error {
+	return dial(ctx, "/echo", nil, func(c *client.Conn) error {
 		if err := c.SendText("before"); err != nil {
 			return err
 		}
 		_, err := c.Ping(ctx)
 		return errors.Join(err, c.SendPing([]byte("payload")), receive(ctx, c, wire.Text, []byte("before")), c.Close(wire.NormalClosure, ""))
 	})
+}
+
+// The answers of the client itself would be the RTT of a heartbeat.
+func heartbeat(ctx context.Context) error {
+	return dial(ctx, "/echo", &client.Config{PingInterval: 2 * time.Millisecond}, func(c *client.Conn) error {
+		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		if _, err := c.Receive(short); !errors.Is(err, context.DeadlineExceeded) || c.RTT() != 0 {
+			return fmt.Errorf("received %v, RTT %v", err, c.RTT())
+		}
+		return c.Close(wire.NormalClosure, "")
+	})
+}
+
+func wss(ctx context.Context) error {
+	c, err := client.Dial(ctx, secureURL+"/echo", nil)
+	if err != nil {
+		return err
+	}
+	defer c.CloseNow()
+	if got := c.RemoteAddr().String(); got != secureURL+"/echo" {
+		return fmt.Errorf("remote address %q", got)
+	}
+	return errors.Join(echo(ctx, c, wire.Text, []byte("secret")), c.Close(wire.NormalClosure, ""))
 }
 
 func limit(ctx context.Context) error {

@@ -56,7 +56,8 @@ type Config struct {
 
 	// DialContext opens the connection to the server or proxy. Use a DialFunc,
 	// or UnixDialer for a Unix socket. The default is that of net.Dialer, which
-	// tries all addresses of a host (RFC 8305).
+	// tries all addresses of a host (RFC 8305). In programs for GOOS=js it is
+	// the WebSocket of the browser.
 	DialContext ContextDialer
 
 	// Redirects follows redirects of the server; see FollowRedirects. The

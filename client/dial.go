@@ -22,8 +22,13 @@ import (
 // *TLSError if TLS failed, or wraps the error of the network or of a function
 // of cfg. After Config.HandshakeTimeout it wraps a *TimeoutError.
 //
-// Dial follows redirects only with Config.Redirect. It does not wait for other
+// Dial follows redirects only with Config.Redirects. It does not wait for other
 // Dials to the same host.
+//
+// A program for GOOS=js uses the WebSocket of the browser, unless
+// Config.DialContext is set. The error is then a *BrowserError if Config has an
+// option that pages do not have, or if the connection fails. docs/howto.md
+// lists the differences.
 func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	u, err := handshake.ParseURL(url)
 	if err != nil {
@@ -69,6 +74,9 @@ type dialer struct {
 
 // connect opens the connection, or aborts the transport.
 func (d *dialer) connect(ctx context.Context) (*Conn, error) {
+	if usesBrowser(d.cfg) {
+		return d.connectBrowser(ctx)
+	}
 	err := d.buildRequest(ctx)
 	if err == nil && d.cfg.Proxy != nil {
 		err = d.cfg.Proxy.prepare(ctx, d, nil)

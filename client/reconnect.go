@@ -393,7 +393,8 @@ func (r *reconnector) stop(err error) bool {
 //   - a redirect that is not followed, and a proxy that does not accept its user
 //     or forbids the connection;
 //   - a response that is not HTTP, or a 101 that is not valid;
-//   - a certificate that is not trusted, or a server that does not speak TLS.
+//   - a certificate that is not trusted, or a server that does not speak TLS;
+//   - a *BrowserError other than that of a failed connection.
 //
 // Errors of the network, timeouts, and the ends of connections are not
 // permanent.
@@ -415,7 +416,7 @@ func Permanent(err error) bool {
 	)
 	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) ||
 		errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) ||
-		isPermanentTLS(err)
+		isPermanentTLS(err) || isPermanentBrowser(err)
 }
 
 // isPermanent reports whether a refusal with this status is permanent.

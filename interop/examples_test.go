@@ -21,6 +21,7 @@ func TestExamplePages(t *testing.T) {
 		"upload":    useUpload,
 		"llm":       useLLM,
 		"session":   useSession,
+		"wasm":      useWasm,
 	} {
 		t.Run(name, func(t *testing.T) {
 			use(t, b, startExample(t, name))
@@ -131,6 +132,17 @@ func useSession(t *testing.T, b *browser, url string) {
 	p.until(`document.getElementById("state").textContent === "not connected"`)
 }
 
+func useWasm(t *testing.T, b *browser, url string) {
+	p := b.open(t, url)
+	p.until(`document.getElementById("state").textContent === "open"`)
+	p.set("text", nonASCII)
+	p.click("send")
+	p.until(line("log", nonASCII))
+	p.screenshot("example-wasm.png")
+	p.loadAxe()
+	p.passesAxe("wasm")
+}
+
 // line is a JavaScript expression: the list called id has an item with a text.
 func line(id, text string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("#%s li")].some((li) => li.textContent === %s)`, id, js(text))
@@ -149,5 +161,6 @@ func startExample(t *testing.T, name string) string {
 		"upload":  {"-dir", t.TempDir()},
 	}
 	cmd := exec.Command(binary, append([]string{"-addr", "127.0.0.1:0"}, args[name]...)...)
+	cmd.Dir = ".." // wasm compiles a package of the module
 	return "http://" + start(t, cmd).errors.await(t, "http://")
 }

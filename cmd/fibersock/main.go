@@ -33,9 +33,7 @@ func main() {
 	ctx, interrupt := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signal.Notify(signals, syscall.SIGHUP) // the terminal, or ssh with a ProxyCommand
-	}
+	notifyHangup(signals)
 	go func() {
 		<-signals
 		signal.Stop(signals) // a second one ends the process, from now on

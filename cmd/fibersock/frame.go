@@ -130,7 +130,7 @@ type frameReport struct {
 	Opcode   string       `json:"opcode"`
 	Masked   bool         `json:"masked"`
 	Key      string       `json:"key,omitempty"`
-	Length   int64        `json:"length"` // of the payload, by the header
+	Length   *int64       `json:"length,omitempty"` // of the payload, by the header; nil if it cannot be parsed
 	Text     *string      `json:"text,omitempty"`
 	Data     *[]byte      `json:"data,omitempty"`     // the payload without the mask, in base64, if it is no text
 	Inflated *string      `json:"inflated,omitempty"` // the message that ends with this frame, decompressed
@@ -207,11 +207,17 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.code = exitFailed
 	}
 	h, n, err := wire.ParseHeader(b)
-	r.FIN, r.Opcode, r.Masked, r.Length = h.Fin, h.Opcode.String(), h.Masked, h.Length
+	r.FIN, r.Opcode, r.Masked = h.Fin, h.Opcode.String(), h.Masked
 	r.RSV1, r.RSV2, r.RSV3 = h.RSV&wire.RSV1 != 0, h.RSV&wire.RSV2 != 0, h.RSV&wire.RSV3 != 0
 	if err != nil {
 		r.Header = hex.EncodeToString(b[:min(len(b), wire.MaxHeaderSize)])
 		broken(err, sections[err])
+		// ParseHeader stops at the broken rule. Behind the first byte of a
+		// binary frame, the other fields of the same header can be parsed.
+		lenient := append([]byte{0x82}, b[1:min(len(b), wire.MaxHeaderSize)]...)
+		if h, n, err := wire.ParseHeader(lenient); err == nil && n > 0 {
+			r.fields(h, b[:n])
+		}
 		return r, 0
 	}
 	if n == 0 {
@@ -219,11 +225,7 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.incomplete()
 		return r, 0
 	}
-	r.Header = hex.EncodeToString(b[:n])
-	if h.Masked {
-		key := h.Key.Bytes()
-		r.Key = hex.EncodeToString(key[:])
-	}
+	r.fields(h, b[:n])
 	payload := bytes.Clone(b[n:min(int64(len(b)), int64(n)+h.Length)])
 	if h.Masked {
 		wire.Mask(payload, h.Key)
@@ -247,6 +249,15 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.assemble(r, h, payload, broken)
 	}
 	return r, n + len(payload)
+}
+
+// fields describes the mask and the length of a whole header.
+func (r *frameReport) fields(h wire.Header, header []byte) {
+	r.Header, r.Masked, r.Length = hex.EncodeToString(header), h.Masked, &h.Length
+	if h.Masked {
+		key := h.Key.Bytes()
+		r.Key = hex.EncodeToString(key[:])
+	}
 }
 
 // incomplete notes that the last frame is.
@@ -363,7 +374,7 @@ func (e *explainer) show(r *frameReport) error {
 		return 0
 	}
 	fmt.Fprintf(&b, "%-7d header   %s\n", r.Offset, spaced(r.Header))
-	fmt.Fprintf(&b, "        FIN %d, RSV1 %d, RSV2 %d, RSV3 %d, opcode %s", bit(r.FIN), bit(r.RSV1), bit(r.RSV2), bit(r.RSV3), r.Opcode)
+	fmt.Fprintf(&b, "        FIN %d, RSV1 %d, RSV2 %d, RSV3 %d, opcode %s", bit(r.FIN), bit(r.RSV1), bit(r.RSV2), bit(r.RSV3), strings.TrimPrefix(r.Opcode, "opcode "))
 	switch {
 	case !r.FIN:
 		b.WriteString(" (more frames of the message follow)")
@@ -374,10 +385,12 @@ func (e *explainer) show(r *frameReport) error {
 		b.WriteString(", compressed if permessage-deflate is negotiated")
 	}
 	b.WriteString("\n")
-	if r.Masked {
+	if r.Key != "" {
 		fmt.Fprintf(&b, "        mask     %s\n", spaced(r.Key))
 	}
-	fmt.Fprintf(&b, "        length   %d bytes\n", r.Length)
+	if r.Length != nil {
+		fmt.Fprintf(&b, "        length   %d bytes\n", *r.Length)
+	}
 	switch {
 	case r.Text != nil:
 		fmt.Fprintf(&b, "        payload  %q\n", shortened(*r.Text))

@@ -41,6 +41,7 @@ Exit codes:
   1    wrong use: flags, or bytes that are not hexadecimal or base64
   5    a frame breaks a rule
   6    the last frame is incomplete
+  130  interrupted
 `
 
 // maxInflated bounds a decompressed message.
@@ -63,7 +64,7 @@ func frameFlags() (*flag.FlagSet, *frameOptions) {
 }
 
 // frameCommand is the subcommand frame.
-func frameCommand(_ context.Context, args []string, std streams) exitCode {
+func frameCommand(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := frameFlags()
 	rest, err := parse(flags, args)
 	switch {
@@ -78,7 +79,14 @@ func frameCommand(_ context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	b, err := o.input(rest, std.in)
+	var b []byte
+	err = untilInterrupted(ctx, func() (err error) {
+		b, err = o.input(rest, std.in)
+		return err
+	})
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
 	e := &explainer{options: o, out: std.out}
 	if err == nil {
 		err = e.explain(b)

@@ -207,7 +207,7 @@ func (b *benchmark) fail(code exitCode, err error) {
 		b.errors = make(map[string]int)
 	}
 	const most = 100 // texts
-	text := withoutPrefix(err)
+	text := explainDial(err)
 	if len(b.errors) >= most {
 		text = "other errors"
 	}

@@ -250,7 +250,7 @@ func (b *bridge) connect(ctx context.Context) exitCode {
 		}
 		first.Abort(wire.BadGateway, "cannot connect")
 	}
-	b.std.fail(err)
+	fmt.Fprintf(b.std.err, "fibersock: %s\n", escape(explainDial(err)))
 	return code
 }
 
@@ -299,7 +299,7 @@ func (b *bridge) listen(ctx context.Context) exitCode {
 	serve := func(end bridgeEnd) {
 		second, code, err := b.open(ctx, b.b)
 		if err != nil {
-			b.log.Warn("cannot connect", "to", b.b.String(), "error", withoutPrefix(err))
+			b.log.Warn("cannot connect", "to", b.b.String(), "error", explainDial(err))
 			end.Abort(wire.BadGateway, "cannot connect")
 		} else {
 			code = b.join(ctx, end, second)

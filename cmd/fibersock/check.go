@@ -74,6 +74,9 @@ func checkCommand(ctx context.Context, args []string, std streams) exitCode {
 		return code
 	}
 	report := diagnose.Check(ctx, completeURL(rest[0]), cfg)
+	if report.Problem != nil {
+		report.Problem.Error = timeoutFlag.Replace(report.Problem.Error)
+	}
 	if o.json {
 		err = writeJSON(std.out, report)
 	} else {

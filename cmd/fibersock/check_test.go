@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,5 +146,20 @@ func TestCommandLineOfCheck(t *testing.T) {
 	}
 	if r := runWith(t, nil, "help", "check"); r.code != exitOK || !strings.Contains(r.out, "Exit codes:") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// An error of the library names the option HandshakeTimeout, whose flag is
+// -timeout.
+func TestTimeoutNamesTheFlag(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	check.Must(t, err)
+	defer ln.Close()
+	url := "ws://" + ln.Addr().String()
+	for _, args := range [][]string{{"check"}, {"bench", "-connections", "1"}, {"bridge", "-"}, {"connect", "-x", "a"}} {
+		r := runWith(t, strings.NewReader(""), slices.Concat(args[:1], []string{"-timeout", "50ms"}, args[1:], []string{url})...)
+		if r.code != exitTimeout || !strings.Contains(r.out+r.err, "no open connection for 50ms (-timeout)") {
+			t.Errorf("%q: %+v", args, r)
+		}
 	}
 }

@@ -178,7 +178,7 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 		err = o.check(flags)
 	}
 	if err == nil {
-		err = o.prepare(std.in)
+		err = untilInterrupted(ctx, func() error { return o.prepare(std.in) })
 	}
 	std.inTerminal = std.inTerminal && o.readsInput()
 	if err == nil && o.delimiter.set && std.inTerminal {

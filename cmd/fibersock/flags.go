@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -92,13 +93,15 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 }
 
 // parsed shows the result of parse: the help or an error. If there is neither,
-// ok is true.
+// ok is true. An error of untilInterrupted is not shown.
 func parsed(flags *flag.FlagSet, std streams, err error) (code exitCode, ok bool) {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(std.out)
 		flags.Usage()
 		return exitOK, false
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, false
 	case err != nil:
 		fmt.Fprintf(std.err, "fibersock: %s\nSee \"fibersock help %s\".\n", err, flags.Name())
 		return exitUsage, false

@@ -40,6 +40,7 @@ Exit codes:
   1    wrong use: flags, or bytes that are not hexadecimal or base64
   5    a frame breaks a rule
   6    the last frame is incomplete
+  130  interrupted
 `
 
 // maxInflated bounds a decompressed message.
@@ -62,7 +63,7 @@ func frameFlags() (*flag.FlagSet, *frameOptions) {
 }
 
 // frameCommand is the subcommand frame.
-func frameCommand(_ context.Context, args []string, std streams) exitCode {
+func frameCommand(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := frameFlags()
 	rest, err := parse(flags, args)
 	switch {
@@ -77,7 +78,14 @@ func frameCommand(_ context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	b, err := o.input(rest, std.in)
+	var b []byte
+	err = untilInterrupted(ctx, func() (err error) {
+		b, err = o.input(rest, std.in)
+		return err
+	})
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
 	e := &explainer{options: o, out: std.out}
 	if err == nil {
 		err = e.explain(b)
@@ -125,7 +133,7 @@ type frameReport struct {
 	Opcode   string       `json:"opcode"`
 	Masked   bool         `json:"masked"`
 	Key      string       `json:"key,omitempty"`
-	Length   int64        `json:"length"` // of the payload, by the header
+	Length   *int64       `json:"length,omitempty"` // of the payload, by the header; nil if it cannot be parsed
 	Text     *string      `json:"text,omitempty"`
 	Data     *[]byte      `json:"data,omitempty"`     // the payload without the mask, in base64, if it is no text
 	Inflated *string      `json:"inflated,omitempty"` // the message that ends with this frame, decompressed
@@ -202,11 +210,17 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.code = exitFailed
 	}
 	h, n, err := wire.ParseHeader(b)
-	r.FIN, r.Opcode, r.Masked, r.Length = h.Fin, h.Opcode.String(), h.Masked, h.Length
+	r.FIN, r.Opcode, r.Masked = h.Fin, h.Opcode.String(), h.Masked
 	r.RSV1, r.RSV2, r.RSV3 = h.RSV&wire.RSV1 != 0, h.RSV&wire.RSV2 != 0, h.RSV&wire.RSV3 != 0
 	if err != nil {
 		r.Header = hex.EncodeToString(b[:min(len(b), wire.MaxHeaderSize)])
 		broken(err, sections[err])
+		// ParseHeader stops at the broken rule. Behind the first byte of a
+		// binary frame, the other fields of the same header can be parsed.
+		lenient := append([]byte{0x82}, b[1:min(len(b), wire.MaxHeaderSize)]...)
+		if h, n, err := wire.ParseHeader(lenient); err == nil && n > 0 {
+			r.fields(h, b[:n])
+		}
 		return r, 0
 	}
 	if n == 0 {
@@ -214,11 +228,7 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.incomplete()
 		return r, 0
 	}
-	r.Header = hex.EncodeToString(b[:n])
-	if h.Masked {
-		key := h.Key.Bytes()
-		r.Key = hex.EncodeToString(key[:])
-	}
+	r.fields(h, b[:n])
 	payload := bytes.Clone(b[n:min(int64(len(b)), int64(n)+h.Length)])
 	if h.Masked {
 		wire.Mask(payload, h.Key)
@@ -242,6 +252,15 @@ func (e *explainer) frame(b []byte) (*frameReport, int) {
 		e.assemble(r, h, payload, broken)
 	}
 	return r, n + len(payload)
+}
+
+// fields describes the mask and the length of a whole header.
+func (r *frameReport) fields(h wire.Header, header []byte) {
+	r.Header, r.Masked, r.Length = hex.EncodeToString(header), h.Masked, &h.Length
+	if h.Masked {
+		key := h.Key.Bytes()
+		r.Key = hex.EncodeToString(key[:])
+	}
 }
 
 // incomplete notes that the last frame is.
@@ -358,7 +377,7 @@ func (e *explainer) show(r *frameReport) error {
 		return 0
 	}
 	fmt.Fprintf(&b, "%-7d header   %s\n", r.Offset, spaced(r.Header))
-	fmt.Fprintf(&b, "        FIN %d, RSV1 %d, RSV2 %d, RSV3 %d, opcode %s", bit(r.FIN), bit(r.RSV1), bit(r.RSV2), bit(r.RSV3), r.Opcode)
+	fmt.Fprintf(&b, "        FIN %d, RSV1 %d, RSV2 %d, RSV3 %d, opcode %s", bit(r.FIN), bit(r.RSV1), bit(r.RSV2), bit(r.RSV3), strings.TrimPrefix(r.Opcode, "opcode "))
 	switch {
 	case !r.FIN:
 		b.WriteString(" (more frames of the message follow)")
@@ -369,10 +388,12 @@ func (e *explainer) show(r *frameReport) error {
 		b.WriteString(", compressed if permessage-deflate is negotiated")
 	}
 	b.WriteString("\n")
-	if r.Masked {
+	if r.Key != "" {
 		fmt.Fprintf(&b, "        mask     %s\n", spaced(r.Key))
 	}
-	fmt.Fprintf(&b, "        length   %d bytes\n", r.Length)
+	if r.Length != nil {
+		fmt.Fprintf(&b, "        length   %d bytes\n", *r.Length)
+	}
 	switch {
 	case r.Text != nil:
 		fmt.Fprintf(&b, "        payload  %q\n", shortened(*r.Text))

@@ -162,3 +162,24 @@ func TestFramesThatAreCompressed(t *testing.T) {
 		}
 	}
 }
+
+// A header that breaks a rule is shown with all its fields, and a length that
+// cannot be parsed is not shown as zero.
+func TestFrameShowsFieldsOfABrokenHeader(t *testing.T) {
+	for input, want := range map[string]string{
+		"07 bb c9 ca a5 91 c3 1e":       "header   07 bb c9 ca a5 91\n        FIN 0, RSV1 0, RSV2 0, RSV3 0, opcode 0x7 (more frames of the message follow)\n        mask     c9 ca a5 91\n        length   59 bytes\n        ERROR",
+		"89 7e 00 80 61":                "header   89 7e 00 80\n        FIN 1, RSV1 0, RSV2 0, RSV3 0, opcode ping\n        length   128 bytes\n        ERROR",
+		"82 7f 80 00 00 00 00 00 00 00": "opcode binary\n        ERROR",
+		"81":                            "opcode text\n        INCOMPLETE",
+	} {
+		if r := runWith(t, nil, "frame", input); !strings.Contains(r.out, want) {
+			t.Errorf("%s: %+v", input, r)
+		}
+	}
+	if r := runWith(t, nil, "frame", "-json", "83 85"); !strings.Contains(r.out, `"opcode":"opcode 0x3"`) || strings.Contains(r.out, `"length"`) {
+		t.Errorf("%+v", r)
+	}
+	if r := runWith(t, nil, "frame", "-json", "81 00"); !strings.Contains(r.out, `"length":0`) {
+		t.Errorf("%+v", r)
+	}
+}

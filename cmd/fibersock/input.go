@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -204,6 +205,20 @@ func (o *connectOptions) exact(payload []byte) (outgoing, error) {
 		return outgoing{op: wire.Text, payload: payload}, nil
 	}
 	return outgoing{}, errors.New("it is not UTF-8, as a text message must be; -binary sends it as it is")
+}
+
+// untilInterrupted calls read, which may block on a terminal or a named pipe,
+// and returns its error, or the error of ctx if ctx ends first. Then read keeps
+// running, and the caller must not use its results.
+func untilInterrupted(ctx context.Context, read func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- read() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // argument returns the message of -x: text, @FILE, @- for standard input, or

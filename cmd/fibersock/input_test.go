@@ -463,3 +463,21 @@ func TestClientCertificate(t *testing.T) {
 		}
 	}
 }
+
+// A command that reads its input before it connects ends when it is interrupted
+// although the input has no end.
+func TestInterruptWhileInputIsRead(t *testing.T) {
+	for _, args := range [][]string{{"frame"}, {"frame", "-raw"}, {"connect", "-x", "@-", "ws://localhost/"}, {"replay", "-", "ws://localhost/"}} {
+		in, w := io.Pipe()
+		ctx, interrupt := context.WithCancel(t.Context())
+		go func() {
+			w.Write([]byte("8")) // returns when the command reads
+			interrupt()
+		}()
+		var out, errs bytes.Buffer
+		if code := run(ctx, args, in, &out, &errs); code != exitInterrupted || out.Len()+errs.Len() > 0 {
+			t.Errorf("%q: exit code %d, %q, %q", args, code, &out, &errs)
+		}
+		w.Close()
+	}
+}

@@ -287,6 +287,12 @@ func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "w
 // flagNames are the flags that set the options that the library's errors name.
 var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "Limits.Message (", "-max-message (")
 
+// timeoutFlag is the part of flagNames for commands without -max-message.
+var timeoutFlag = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)")
+
+// explainDial is explain for commands without -max-message.
+func explainDial(err error) string { return timeoutFlag.Replace(withoutPrefix(err)) }
+
 // explain returns err's text for the user of connect.
 func explain(err error) string { return flagNames.Replace(withoutPrefix(err)) }
 

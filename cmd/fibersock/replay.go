@@ -69,7 +69,10 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 		err = o.check(flags)
 	}
 	if err == nil {
-		o.replay, err = openRecording(rest[0], std.in)
+		err = untilInterrupted(ctx, func() (err error) {
+			o.replay, err = openRecording(rest[0], std.in)
+			return err
+		})
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code

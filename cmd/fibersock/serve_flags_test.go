@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
@@ -166,19 +169,53 @@ func TestServeStaticFiles(t *testing.T) {
 	if r, body := httpGet(t, url+"/"); r.StatusCode != 200 || !strings.Contains(body, "app.js") || strings.Contains(body, ".git") {
 		t.Errorf("the list: %v, %q", r.Status, body)
 	}
-	for _, path := range []string{"/.git/config", "/../.env", "/%2e%2e/.env", "/..%2foutside", "/none"} {
+	for _, path := range []string{"/.git/config", "/../.env", "/%2e%2e/.env", "/..%2foutside", "/none", "/app.js%00"} {
 		if r, body := httpGet(t, url+path); r.StatusCode == 200 && !strings.Contains(body, "app.js") || strings.Contains(body, "secret") {
 			t.Errorf("%s: %v, %q", path, r.Status, body)
 		}
 	}
 	if links {
-		if r, body := httpGet(t, url+"/link"); strings.Contains(body, "secret") {
+		if r, body := httpGet(t, url+"/link"); r.StatusCode != 404 || strings.Contains(body, "secret") {
 			t.Errorf("the link out of the directory: %v, %q", r.Status, body)
 		}
 	}
 	c := dial(t, "ws://"+addr+"/echo", nil)
 	check.OK(t, c.SendText("beside"))
 	receive(t, c, wire.Text, "beside")
+}
+
+// openedFS records the names that are opened.
+type openedFS struct {
+	fstest.MapFS
+	opened []string
+}
+
+func (o *openedFS) Open(name string) (fs.File, error) {
+	o.opened = append(o.opened, name)
+	return o.MapFS.Open(name)
+}
+
+// A named pipe is never opened: open(2) would block.
+func TestServeStaticOpensNoPipesAndDevices(t *testing.T) {
+	files := &openedFS{MapFS: fstest.MapFS{
+		"file":   {Data: []byte("text")},
+		"pipe":   {Mode: fs.ModeNamedPipe},
+		"socket": {Mode: fs.ModeSocket},
+		"disk":   {Mode: fs.ModeDevice},
+		"tty":    {Mode: fs.ModeDevice | fs.ModeCharDevice},
+	}}
+	for name := range files.MapFS {
+		f, err := visibleFS{files}.Open(name)
+		if f != nil {
+			f.Close()
+		}
+		if (name == "file") != (err == nil) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !slices.Equal(files.opened, []string{"file"}) {
+		t.Errorf("opened: %q", files.opened)
+	}
 }
 
 var (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"net/http"
 	"os"
@@ -26,7 +27,9 @@ func staticFiles(dir string) (http.Handler, func() error, error) {
 }
 
 // visibleFS is a file system without the names that begin with a dot, such as
-// .git and .env.
+// .git and .env. Names that cannot be resolved, such as a link that leads out of
+// the directory, and files other than regular ones do not exist: opening a named
+// pipe would block a thread of the process until another process writes into it.
 type visibleFS struct{ fs.FS }
 
 func (v visibleFS) Open(name string) (fs.File, error) {
@@ -34,6 +37,13 @@ func (v visibleFS) Open(name string) (fs.File, error) {
 		if isHidden(element) {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
+	}
+	info, err := fs.Stat(v.FS, name)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, err
+	case err != nil, info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice) != 0:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	f, err := v.FS.Open(name)
 	if err != nil {

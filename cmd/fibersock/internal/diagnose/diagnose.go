@@ -237,6 +237,9 @@ func (o *observer) ping(ctx context.Context, conn *client.Conn) (shortest time.D
 	}
 	for i := range pings {
 		rtt, err := conn.Ping(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no Pong for %v (HandshakeTimeout): %w", limit, err)
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -173,6 +173,18 @@ func TestResponses(t *testing.T) {
 	}
 }
 
+// A redirect that Config.Redirects does not follow is not a missing response.
+func TestRedirectThatIsNotFollowed(t *testing.T) {
+	for name, location := range map[string]string{"loop": "/chat", "invalid": "ftp://example.com/"} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &client.Config{Redirects: client.FollowRedirects(2)}
+			loop := answer(refusal("302 Found", "Location: "+location+"\r\n", ""))
+			r := diagnose.Check(t.Context(), "ws://"+serve(t, loop)+"/chat", cfg)
+			checkProblem(t, r, "redirect", diagnose.Handshake, "final URL")
+		})
+	}
+}
+
 // With an origin, the advice after a 403 is about this origin.
 func TestOriginThatIsRefused(t *testing.T) {
 	cfg := &client.Config{Header: map[string][]string{"origin": {"https://app.example"}}, Host: "other.example"}
@@ -576,6 +588,9 @@ func TestFailuresOfTheOpenConnection(t *testing.T) {
 				}()
 				r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil })})
 				checkProblem(t, r, tt.kind, diagnose.Ping, tt.advice)
+				if tt.kind == "no-pong" && !strings.HasPrefix(r.Problem.Error, "no Pong for 10s (HandshakeTimeout)") {
+					t.Errorf("the error is %q", r.Problem.Error)
+				}
 				if r.WebSocket == nil {
 					t.Error("nothing is reported of the open connection")
 				}

@@ -24,6 +24,7 @@ func (o *observer) explain(ctx context.Context, r *Report, err error) {
 	var refused *client.HandshakeError
 	var proxy *client.ProxyError
 	var secure *client.TLSError
+	var redirect *client.RedirectError
 	switch {
 	case errors.Is(err, context.Canceled):
 		r.fail(last, err, Finding{Kind: "canceled", Text: "The check was interrupted."})
@@ -36,6 +37,9 @@ func (o *observer) explain(ctx context.Context, r *Report, err error) {
 		r.fail(last, err, o.timeoutFinding(last))
 	case !r.Connected:
 		r.fail(last, err, o.networkFinding(err))
+	case errors.As(err, &redirect):
+		r.fail(last, err, Finding{Kind: "redirect", Text: "The server redirects, and the redirect is not followed.",
+			Advice: []string{"Use the final URL with ws or wss.", "Correct the Location field of the server if it leads to a redirect loop."}})
 	case errors.As(err, &refused):
 		if refused.Response == nil {
 			r.fail(last, err, o.noHTTP(ctx, err))

@@ -643,22 +643,16 @@ func (c *rawConn) Read(p []byte) (n int, err error) {
 }
 
 // Write writes a record. If no Write of TLS is under way, it is an answer of
-// TLS.Read, or a part of the handshake. An answer that cannot be written is no
-// error: TLS would not decrypt the input that has arrived before a reset, and
-// the loop knows the error.
+// TLS.Read, or a part of the handshake.
 func (c *rawConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.sending {
-		c.answers++
-		if c.failure() == nil {
-			_ = c.putAnswer(p)
-		}
-		return len(p), nil
-	}
 	err := c.failure()
 	switch {
 	case err != nil:
+	case !c.sending:
+		c.answers++
+		err = c.putAnswer(p)
 	case c.records == nil:
 		err = c.put(nil, p)
 	case len(*c.records)+len(p) <= cap(*c.records):

@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -423,40 +422,6 @@ func TestErrorsOfTLSEndTheConnection(t *testing.T) {
 			t.Errorf("the client got %v", err)
 		}
 	})
-}
-
-// Input that has arrived before a reset is handled, although the server's answer
-// to the end of the handshake, the session tickets, cannot be written any more.
-func TestInputBeforeAResetOverTLS(t *testing.T) {
-	got := make(chan string, 1)
-	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
-		return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
-			if len(b) > 0 {
-				got <- string(b)
-			}
-			return nil, true
-		}}
-	})
-	calls := *kernel
-	var writes atomic.Int32
-	calls.write = func(fd int32, p []byte) (int, error) {
-		if writes.Add(1) > 1 { // the first is the server's part of the handshake
-			return 0, syscall.ECONNRESET
-		}
-		return kernel.write(fd, p)
-	}
-	calls.writev = func(fd int32, a, b []byte) (int, error) { return calls.write(fd, append(a[:len(a):len(a)], b...)) }
-	l.pollers().sys = &calls
-	client, nc, _ := l.client(t)
-	check.Must(t, check.Err(client.Write([]byte("hello"))))
-	if text := <-got; text != "hello" || writes.Load() < 2 {
-		t.Errorf("received %q after %d writes", text, writes.Load())
-	}
-	nc.SetLinger(0)
-	nc.Close()
-	if err := <-l.closed; !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("closed by %v", err)
-	}
 }
 
 // A client that fails in the handshake gets the alert, although it sends on.

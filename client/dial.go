@@ -248,13 +248,16 @@ type ContextDialer interface {
 // is called with the network "tcp". If it returns a TLS connection, use a ws
 // URL with the port, such as ws://example.com:443. It runs on a goroutine of
 // its own: Dial returns when its context ends, and closes a connection that the
-// function returns later.
+// function returns later. If it is nil, Dial opens the connection itself.
 //
 // The conversion links the code for connections that are no sockets of package
 // net. Programs without a DialFunc are smaller.
 type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, error) {
+	if f == nil {
+		return dialSocket(ctx, "tcp", address)
+	}
 	nc, err := open(ctx, func() (net.Conn, error) { return f(ctx, "tcp", address) })
 	if err != nil {
 		return nil, err

@@ -402,3 +402,26 @@ func checkErrorText(t *testing.T, err error) {
 		}
 	}
 }
+
+// A DialFunc that is nil is like no DialContext: a variable of the program may
+// hold it.
+func TestDialFuncThatIsNil(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	check.Must(t, err)
+	defer ln.Close()
+	accepted := make(chan error, 1)
+	go func() {
+		nc, err := ln.Accept()
+		if err == nil {
+			nc.Close()
+		}
+		accepted <- err
+	}()
+	var dial func(context.Context, string, string) (net.Conn, error)
+	_, err = client.Dial(t.Context(), "ws://"+ln.Addr().String(), &client.Config{DialContext: client.DialFunc(dial)})
+	var panicked *client.PanicError
+	if err == nil || errors.As(err, &panicked) {
+		t.Errorf("a connection that the server closes: %v", err)
+	}
+	check.Must(t, <-accepted)
+}

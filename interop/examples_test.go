@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -156,6 +157,12 @@ func startExample(t *testing.T, name string) string {
 	build.Dir = ".."
 	out, err := build.CombinedOutput()
 	check.Mustf(t, err, "%s", out)
+	if name == "wasm" { // it compiles its page when it starts, which takes long for the first time
+		build := exec.Command("go", "build", "-o", filepath.Join(t.TempDir(), "page.wasm"), "./examples/wasm")
+		build.Dir, build.Env = "..", append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+		out, err := build.CombinedOutput()
+		check.Mustf(t, err, "%s", out)
+	}
 	args := map[string][]string{
 		"session": {"-password", "secret"},
 		"upload":  {"-dir", t.TempDir()},

@@ -1,7 +1,7 @@
 //go:build !portable && !race && !lockcheck
 
 // The race detector empties pools at random. Allocations are counted without
-// it.
+// it, and without the checks of lock order.
 
 package netloop
 
@@ -31,5 +31,28 @@ func TestDeferredOutputAllocatesNothing(t *testing.T) {
 				t.Errorf("%d bytes: %v allocations", size, n)
 			}
 		})
+	}
+}
+
+// Batched sends allocate nothing.
+func TestBatchedSendsAllocateNothing(t *testing.T) {
+	var c *crowd
+	r := fakeRing(t, func(fd int32, i uint64, size int) int32 { return int32(size) }, nil)
+	c = newCrowd(t, ringMin, "hello", r)
+	var allocs float64
+	c.run(t, func() {
+		c.from.MoreInput(true)
+		p := c.from.poller
+		text := []byte("hello")
+		allocs = testing.AllocsPerRun(100, func() {
+			for _, s := range c.sockets {
+				s.Writev(nil, text)
+			}
+			p.flushDeferred()
+		})
+		c.from.MoreInput(false)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for %d sends", allocs, ringMin)
 	}
 }

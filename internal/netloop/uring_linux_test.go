@@ -383,29 +383,3 @@ func TestSystemsWithoutARing(t *testing.T) {
 		syscall.Close(pair[0])
 	}
 }
-
-// Batched sends allocate nothing.
-func TestBatchedSendsAllocateNothing(t *testing.T) {
-	if raceDetector {
-		return // it allocates
-	}
-	var c *crowd
-	r := fakeRing(t, func(fd int32, i uint64, size int) int32 { return int32(size) }, nil)
-	c = newCrowd(t, ringMin, "hello", r)
-	var allocs float64
-	c.run(t, func() {
-		c.from.MoreInput(true)
-		p := c.from.poller
-		text := []byte("hello")
-		allocs = testing.AllocsPerRun(100, func() {
-			for _, s := range c.sockets {
-				s.Writev(nil, text)
-			}
-			p.flushDeferred()
-		})
-		c.from.MoreInput(false)
-	})
-	if allocs != 0 {
-		t.Errorf("%v allocations for %d sends", allocs, ringMin)
-	}
-}

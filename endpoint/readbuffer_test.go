@@ -150,3 +150,27 @@ func TestReadBufferUpToTheEndOfTheFrame(t *testing.T) {
 		}
 	})
 }
+
+// A slice that is being read into belongs to no other connection, although the
+// connection fails meanwhile: a handler of another goroutine may have panicked.
+func TestReadBufferOfAFailedConnection(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		lent := make(map[*byte]bool)
+		for range 20 { // a pool may be empty
+			e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role})
+			b := append(declaring(role, wire.Binary, 1<<20, true), make([]byte, 100)...)
+			if ev, n := e.Receive(time.Time{}, b); ev.Kind == endpoint.KindFailed || n != len(b) {
+				t.Fatal(ev)
+			}
+			in := e.ReadBuffer(1 << 20)
+			if in == nil || lent[&in[0]] {
+				t.Fatal("no slice, or one that is being read into")
+			}
+			lent[&in[0]] = true
+			_ = e.Fail(wire.InternalError, "", wire.ErrClosePayload)
+			if ev, n := e.Receive(time.Time{}, in); ev.Kind != 0 || n != len(in) {
+				t.Errorf("%d bytes of input behind the end, and %v", n, ev)
+			}
+		}
+	})
+}

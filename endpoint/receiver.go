@@ -72,6 +72,7 @@ type message struct {
 	_          [0]func()   // not comparable: programs are smaller
 	opcode     wire.Opcode // Text or Binary; Continuation if there is no message
 	delivered  bool        // a piece has been returned
+	lent       bool        // assembly is being read into: see ReadBuffer
 	compressed bool        // RSV1 is set in the first frame
 	text       wire.UTF8   // of a text: the state inside a code point
 	size       int64       // payload bytes of all frames, as declared and checked
@@ -215,8 +216,11 @@ func validText(p []byte) bool {
 func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
 	cfg := r.cfg.Load()
-	if r.partial != nil && !r.unfinished() {
-		r.release()
+	if r.partial != nil {
+		r.message.lent = false
+		if !r.unfinished() {
+			r.release()
+		}
 	}
 	for {
 		switch r.phase {
@@ -455,7 +459,7 @@ const minReadBuffer = 16 << 10
 // the place of the next bytes of the current message, so that Receive does not
 // copy them. It is nil if the next bytes are not kept or too few; the caller
 // then reads into its own buffer. The slice is valid until the next call of
-// Receive. The caller is the receiving goroutine.
+// Receive, also if Fail is called before. The caller is the receiving goroutine.
 func (e *Endpoint) ReadBuffer(limit int) []byte {
 	r := &e.receiver
 	if r.partial == nil || r.message.assembly == nil || r.message.compressed || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
@@ -465,6 +469,7 @@ func (e *Endpoint) ReadBuffer(limit int) []byte {
 	if cap(a.bytes)-len(a.bytes) < minReadBuffer {
 		a.bytes = slices.Grow(a.bytes, max(minReadBuffer, len(a.bytes))) // by arrived bytes, not by declared ones
 	}
+	r.message.lent = true
 	n := int(min(r.rest, int64(limit), int64(cap(a.bytes)-len(a.bytes))))
 	return a.bytes[len(a.bytes) : len(a.bytes)+n : len(a.bytes)+n]
 }
@@ -472,7 +477,7 @@ func (e *Endpoint) ReadBuffer(limit int) []byte {
 // release returns the borrowed buffers of a message that has been returned or
 // will not be.
 func (r *receiver) release() {
-	if r.message.assembly != nil {
+	if r.message.assembly != nil && !r.message.lent {
 		assemblies.put(r.message.assembly)
 	}
 	if r.message.inflating != nil {
@@ -528,7 +533,8 @@ func (e *Endpoint) fail(err error) Event {
 // Fail fails the connection (Section 7.1.7): it sends a Close with code and
 // reason, which must be valid in a Close, ignores later input and sends nothing
 // more. The error is a *FailError with err as its cause, or the earlier reason
-// for the end. The caller is the receiving goroutine.
+// for the end. No call of Receive or ReadBuffer runs at the same time; the
+// receiving goroutine may be reading into the slice of ReadBuffer.
 func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 	e.stopReceiving()
 	_, why := e.end(failure, failed(code, err), closeFrame{code, reason})

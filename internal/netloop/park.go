@@ -177,7 +177,7 @@ func (s *burst) handleInput(b []byte, err error) error {
 	for {
 		in := buf[:]
 		if full { // probably there is more input: a read that waits needs no large buffer
-			if large := s.conn.ReadBuffer(maxReadBuffer); large != nil {
+			if large := s.readBuffer(); large != nil {
 				in = large
 			}
 		}
@@ -190,6 +190,14 @@ func (s *burst) handleInput(b []byte, err error) error {
 		}
 		full = n == len(in)
 	}
+}
+
+// readBuffer returns a buffer of the connection for the next read, nil if it has
+// none. Writable may run at the same time.
+func (t *goroutineSocket) readBuffer() []byte {
+	t.handlers.Lock()
+	defer t.handlers.Unlock()
+	return t.conn.ReadBuffer(maxReadBuffer)
 }
 
 // noteWake counts a wake-up, and reports whether the connection is busy.
@@ -261,7 +269,7 @@ func (s *burst) readDirectly(system *systemConn) error {
 
 func (d *directBurst) buffer() (in []byte) {
 	if !d.drained { // a read without input needs no large buffer
-		in = d.conn.ReadBuffer(maxReadBuffer)
+		in = d.readBuffer()
 	}
 	if in == nil {
 		if d.buf == nil {

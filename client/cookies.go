@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Cookies stores the cookies of servers; see NewCookies and Config.Cookies.
@@ -49,15 +48,4 @@ func (c cookies) store(ctx context.Context, d *dialer, _ error) error {
 		c.jar.SetCookies(d.url, d.response)
 		return nil
 	})
-}
-
-// call calls f, a function of the application, on a goroutine. It returns with
-// it, or when ctx ends.
-func call(ctx context.Context, f func() error) error {
-	select {
-	case err := <-netloop.Detach(f, recovered):
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

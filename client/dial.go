@@ -283,6 +283,17 @@ func withoutZone(host string) string {
 	return host
 }
 
+// call calls f, a function of the application, on a goroutine. It returns with
+// it, or when ctx ends.
+func call(ctx context.Context, f func() error) error {
+	select {
+	case err := <-netloop.Detach(f, recovered):
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // open calls f, a function of the application that opens a connection. It
 // returns with it, or when ctx ends; then it closes the connection that f
 // returns later.

@@ -113,12 +113,8 @@ func (p *poller) flushDeferred() {
 		return
 	}
 	sockets := d.take()
-	if p.ring != nil {
-		p.loop.Counters.BatchedSends.Add(uint64(p.ring.flush(sockets)))
-	} else {
-		for _, s := range sockets {
-			s.Flush()
-		}
+	if n := p.ring.flush(sockets); n > 0 {
+		p.loop.Counters.BatchedSends.Add(uint64(n))
 	}
 	d.reuse(sockets)
 }

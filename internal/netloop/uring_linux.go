@@ -232,9 +232,9 @@ func (r *ring) collect() (n int) {
 }
 
 // flush writes the deferred output of sockets, and returns the number of sends
-// by the ring.
+// by the ring, which may be nil.
 func (r *ring) flush(sockets []*PolledSocket) (sent int) {
-	if len(sockets) < ringMin || !r.mu.TryLock() {
+	if r == nil || len(sockets) < ringMin || !r.mu.TryLock() {
 		for _, s := range sockets {
 			s.Flush()
 		}

@@ -8,8 +8,8 @@ import (
 
 // Cookies stores the cookies of servers; see NewCookies and Config.Cookies.
 type Cookies interface {
-	add(ctx context.Context, d *dialer, err error) error   // to the request
-	store(ctx context.Context, d *dialer, err error) error // those of the response
+	add(ctx context.Context, d *dialer) error   // to the request
+	store(ctx context.Context, d *dialer) error // those of the response
 }
 
 // CookieJar stores cookies by the rules of RFC 6265. Dials with one Config may
@@ -32,7 +32,7 @@ func NewCookies(jar CookieJar) Cookies { return cookies{jar} }
 // cookies is the Cookies of NewCookies.
 type cookies struct{ jar CookieJar }
 
-func (c cookies) add(ctx context.Context, d *dialer, _ error) error {
+func (c cookies) add(ctx context.Context, d *dialer) error {
 	err := call(ctx, func() error {
 		c.jar.AddCookies(d.url, d.offer.Header)
 		return nil
@@ -43,7 +43,7 @@ func (c cookies) add(ctx context.Context, d *dialer, _ error) error {
 	return nil
 }
 
-func (c cookies) store(ctx context.Context, d *dialer, _ error) error {
+func (c cookies) store(ctx context.Context, d *dialer) error {
 	return call(ctx, func() error {
 		c.jar.SetCookies(d.url, d.response)
 		return nil

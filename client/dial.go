@@ -79,7 +79,7 @@ func (d *dialer) connect(ctx context.Context) (*Conn, error) {
 	}
 	err := d.buildRequest(ctx)
 	if err == nil && d.cfg.Proxy != nil {
-		err = d.cfg.Proxy.prepare(ctx, d, nil)
+		err = d.cfg.Proxy.prepare(ctx, d)
 	}
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (d *dialer) buildRequest(ctx context.Context) (err error) {
 		d.offer.Extensions = cfg.Compression.Offers()
 	}
 	if cfg.Cookies != nil {
-		if err := cfg.Cookies.add(ctx, d, nil); err != nil {
+		if err := cfg.Cookies.add(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -340,7 +340,7 @@ func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) 
 		return nil, err
 	}
 	if err == nil && d.cfg.Cookies != nil {
-		if err := d.cfg.Cookies.store(ctx, d, nil); err != nil {
+		if err := d.cfg.Cookies.store(ctx, d); err != nil {
 			return nil, err
 		}
 	}

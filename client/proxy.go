@@ -19,7 +19,7 @@ type Proxy interface {
 	Select(ctx context.Context, u *handshake.URL) (proxy string, err error)
 
 	// prepare sets d.address and d.tunnel if d.url is connected through a proxy.
-	prepare(ctx context.Context, d *dialer, err error) error
+	prepare(ctx context.Context, d *dialer) error
 }
 
 // proxyFunc is a Proxy by its Select.
@@ -29,7 +29,7 @@ func (f proxyFunc) Select(ctx context.Context, u *handshake.URL) (proxy string, 
 	return f(ctx, u)
 }
 
-func (f proxyFunc) prepare(ctx context.Context, d *dialer, _ error) error {
+func (f proxyFunc) prepare(ctx context.Context, d *dialer) error {
 	url, err := f(ctx, d.url)
 	if err != nil {
 		return dialError(ctx, d.url, err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -116,7 +117,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 	closed := "ws://" + ln.Addr().String() + "/"
 	ln.Close()
 	plain, _ := startServe(t)
-	silent := tcpServer(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
+	silent := tcpserver.Start(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
 	for name, tt := range map[string]struct {
 		url  string
 		code exitCode

@@ -11,12 +11,12 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -36,31 +36,6 @@ func startBridge(t *testing.T, args ...string) (place string, notes *lineWriter)
 		check.Equal(t, <-code, exitOK, "exit code of the interrupted bridge")
 	})
 	return notes.await(t, "listening on "), notes
-}
-
-// tcpServer calls handle for each connection.
-func tcpServer(t *testing.T, handle func(nc *net.TCPConn)) (addr string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer nc.Close()
-				handle(nc.(*net.TCPConn))
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		all.Wait()
-	})
-	return ln.Addr().String()
 }
 
 // reverse is a server that reads to the end of its input and answers then, so
@@ -98,7 +73,7 @@ func reversed(b []byte) []byte {
 // then, and its answer arrives whole: a half close through WebSocket.
 func TestBridgeFromStdioHalfCloses(t *testing.T) {
 	for _, listener := range []string{"ws-listen", "tcp-listen"} {
-		place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpServer(t, reverse))
+		place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpserver.Start(t, reverse))
 		far := place
 		if listener == "tcp-listen" { // and through one more hop
 			place, _ := startBridge(t, far, "tcp-listen:127.0.0.1:0")
@@ -119,7 +94,7 @@ func TestBridgeFromStdioHalfCloses(t *testing.T) {
 // first, binary in both directions, ended by the end of standard input.
 func TestBridgeAsProxyCommand(t *testing.T) {
 	const banner = "SSH-2.0-test\r\n"
-	place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpServer(t, func(nc *net.TCPConn) {
+	place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpserver.Start(t, func(nc *net.TCPConn) {
 		io.WriteString(nc, banner)
 		io.Copy(nc, nc)
 		nc.CloseWrite()
@@ -189,7 +164,7 @@ func TestBridgeToAnotherServer(t *testing.T) {
 
 // The bytes of a message that is larger than any buffer arrive before its end.
 func TestBridgeDoesNotAssembleMessages(t *testing.T) {
-	place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpServer(t, func(nc *net.TCPConn) { io.Copy(nc, nc) }))
+	place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+tcpserver.Start(t, func(nc *net.TCPConn) { io.Copy(nc, nc) }))
 	c := dial(t, place, nil)
 	w, err := c.NextWriter(wire.Binary)
 	check.Must(t, err)
@@ -216,7 +191,7 @@ func TestBridgeHasBackpressure(t *testing.T) {
 	release, started := make(chan struct{}), make(chan struct{})
 	const size = 64 << 20
 	received := make(chan int64, 1)
-	slow := tcpServer(t, func(nc *net.TCPConn) {
+	slow := tcpserver.Start(t, func(nc *net.TCPConn) {
 		check.OK(t, nc.SetReadBuffer(64<<10))
 		close(started)
 		<-release
@@ -265,7 +240,7 @@ func TestBridgeHasBackpressure(t *testing.T) {
 // A connection that breaks on one side is a failure on the other one, and not
 // an end.
 func TestBridgePassesFailuresOn(t *testing.T) {
-	broken := tcpServer(t, func(nc *net.TCPConn) {
+	broken := tcpserver.Start(t, func(nc *net.TCPConn) {
 		nc.Read(make([]byte, 1))
 		nc.SetLinger(0)
 	})
@@ -329,7 +304,7 @@ func TestBridgeThatCannotConnect(t *testing.T) {
 
 func TestBridgeOfUnixSockets(t *testing.T) {
 	dir := t.TempDir()
-	echo := "tcp:" + tcpServer(t, reverse)
+	echo := "tcp:" + tcpserver.Start(t, reverse)
 	startBridge(t, "unix-listen:"+filepath.Join(dir, "far"), echo)
 	place, _ := startBridge(t, "ws-listen:127.0.0.1:0", "unix:"+filepath.Join(dir, "far"))
 	r := runWith(t, strings.NewReader("abc"), "bridge", "-v", "-json", "-", place)
@@ -360,7 +335,7 @@ func TestBridgeOfStdioAndAListener(t *testing.T) {
 
 // More clients than -max-connections wait.
 func TestBridgeLimitsItsConnections(t *testing.T) {
-	echo := tcpServer(t, func(nc *net.TCPConn) { io.Copy(nc, nc) })
+	echo := tcpserver.Start(t, func(nc *net.TCPConn) { io.Copy(nc, nc) })
 	place, _ := startBridge(t, "-max-connections", "1", "tcp-listen:127.0.0.1:0", "tcp:"+echo)
 	talk := func(nc net.Conn) error {
 		b := []byte("x")

@@ -606,17 +606,25 @@ func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
 	}
 }
 
+// acceptBelowTLS returns the client's end of a connection, and the server's of
+// BelowTLS.
+func acceptBelowTLS(t *testing.T) (client, ours net.Conn) {
+	t.Helper()
+	below := listen(t)
+	defer below.Close()
+	client, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	ours, err = BelowTLS(below).Accept()
+	check.Must(t, err)
+	return client, ours
+}
+
 // A type that embeds a *tls.Conn may do more in its methods: goroutines serve
 // it, which call them.
 func TestTypesThatEmbedTLSAreServedByGoroutines(t *testing.T) {
-	below := listen(t)
-	defer below.Close()
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
-	nc, err := net.Dial("tcp", below.Addr().String())
-	check.Must(t, err)
+	nc, ours := acceptBelowTLS(t)
 	defer nc.Close()
-	ours, err := BelowTLS(below).Accept()
-	check.Must(t, err)
 	counting := &countingTLS{Conn: tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})}
 	l.Start(counting, l.open(nil), nil, nil)
 	if c := <-l.started; c.socket.Shard() >= 0 {
@@ -663,13 +671,8 @@ func TestBelowTLSOfOtherListeners(t *testing.T) {
 
 // A connection of BelowTLS without TLS is served like any TCP connection.
 func TestTCPOfBelowTLSIsServedByEpoll(t *testing.T) {
-	below := listen(t)
-	defer below.Close()
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
-	nc, err := net.Dial("tcp", below.Addr().String())
-	check.Must(t, err)
-	ours, err := BelowTLS(below).Accept()
-	check.Must(t, err)
+	nc, ours := acceptBelowTLS(t)
 	l.Start(ours, l.open(nil), nil, nil)
 	if c := <-l.started; c.socket.Shard() < 0 {
 		t.Error("a goroutine serves the connection")
@@ -754,14 +757,9 @@ func TestOutputToOthersOverTLSIsWrittenOnce(t *testing.T) {
 // A TLS connection whose descriptor is closed cannot be served by epoll. It ends
 // by the error of its net.Conn.
 func TestClosedTLSOverBelowTLS(t *testing.T) {
-	below := listen(t)
-	defer below.Close()
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
-	nc, err := net.Dial("tcp", below.Addr().String())
-	check.Must(t, err)
+	nc, ours := acceptBelowTLS(t)
 	defer nc.Close()
-	ours, err := BelowTLS(below).Accept()
-	check.Must(t, err)
 	ours.Close()
 	l.Start(tls.Server(ours, &tls.Config{}), l.open(nil), nil, nil)
 	if c := <-l.started; c.socket.Shard() >= 0 {

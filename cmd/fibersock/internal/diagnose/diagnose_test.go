@@ -16,7 +16,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/fibersock/fibersock/cmd/fibersock/internal/diagnose"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -36,26 +36,7 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 // serve calls handle for each connection, and returns the address.
 func serve(t *testing.T, handle func(nc net.Conn)) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer nc.Close()
-				handle(nc)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		all.Wait()
-	})
-	return ln.Addr().String()
+	return tcpserver.Start(t, func(nc *net.TCPConn) { handle(nc) })
 }
 
 // answer is a server that reads a request, writes the response and reads until

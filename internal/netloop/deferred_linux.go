@@ -136,7 +136,7 @@ func (s *PolledSocket) deferOutput(a, b []byte) bool {
 	}
 	s.out = s.out.add(b)
 	s.recount(n)
-	if progressIndex(p.progress.Load()) == idleIndex {
+	if p.idle() {
 		s.flushDeferred() // the caller has just been replaced
 	}
 	return true
@@ -231,12 +231,13 @@ func (p *poller) beginDeferring(progress uint64, more bool) {
 func (p *poller) endDeferring() { p.guard.stacks[p.index].Store(0) }
 
 // caller returns the poller that the calling goroutine leads, nil if it leads
-// none.
+// none. The stack of a leader that waits for events may have been moved; its old
+// memory may be another's stack.
 func (d *watchdog) caller() *poller {
 	var here byte
 	at := uintptr(unsafe.Pointer(&here))
 	for i := range d.stacks {
-		if d.stacks[i].Load()-at < stackRoom {
+		if d.stacks[i].Load()-at < stackRoom && !d.pollers[i].idle() {
 			return d.pollers[i]
 		}
 	}

@@ -62,13 +62,13 @@ func newFanout(t *testing.T, cfg Config, handler func(f *fanout, b []byte)) *fan
 	f.pollers().sys = &calls
 	f.receiver, f.to = f.connect(t)
 	f.sender, f.from = f.connect(t)
-	echoed := make(chan struct{}) // both sockets are registered, and their first input is handled
-	f.run(t, func() { close(echoed) })
-	<-echoed
 	return f
 }
 
-// connect makes another connection with the same handler.
+// connect makes another connection with the same handler. It returns when that
+// is registered and no leader handles an event: a socket whose own handler runs
+// defers nothing, and a leader whose stack has grown since it began may pass for
+// another one.
 func (f *fanout) connect(t *testing.T) (*net.TCPConn, *PolledSocket) {
 	t.Helper()
 	a, b := tcpPair(t)
@@ -79,30 +79,40 @@ func (f *fanout) connect(t *testing.T) (*net.TCPConn, *PolledSocket) {
 			if len(b) > 0 {
 				defer func() { f.handled <- struct{}{} }()
 				if !f.watched {
-					f.settle()
+					settle(c.socket.(*PolledSocket).poller)
 				}
 				f.handler(b)
 			}
 			return nil, true
 		}}
 	}), nil, nil)
-	return b, (<-f.started).socket.(*PolledSocket)
+	s := (<-f.started).socket.(*PolledSocket)
+	f.runFor(t, b, func() {})
+	for f.pollers().guard.anyBusy() {
+		runtime.Gosched()
+	}
+	return b, s
 }
 
-// settle has the stack of the leader, which calls it, grow to the size that the
-// handler needs. The runtime may have shrunk it since the last handler.
-func (f *fanout) settle() {
+// settle has the stack of the leader of p, which calls it, grow to the size that
+// the handler needs. The runtime may have shrunk it since the last handler.
+func settle(p *poller) {
 	deep(stackRoom, func() {})
-	p := f.from.poller
 	p.beginDeferring(p.progress.Load(), false)
 }
 
 // run calls g in a handler of the sender.
 func (f *fanout) run(t *testing.T, g func()) {
 	t.Helper()
+	f.runFor(t, f.sender, g)
+}
+
+// runFor calls g in a handler of the socket whose peer is nc.
+func (f *fanout) runFor(t *testing.T, nc net.Conn, g func()) {
+	t.Helper()
 	handler := f.handler
 	f.handler = func([]byte) { g() }
-	check.Must(t, check.Err(f.sender.Write([]byte("?"))))
+	check.Must(t, check.Err(nc.Write([]byte("?"))))
 	<-f.handled
 	f.handler = handler
 }

@@ -111,9 +111,12 @@ func (d *watchdog) run() {
 	}
 }
 
+// idle reports whether p's leader handles no events.
+func (p *poller) idle() bool { return progressIndex(p.progress.Load()) == idleIndex }
+
 func (d *watchdog) anyBusy() bool {
 	for _, p := range d.pollers {
-		if progressIndex(p.progress.Load()) != idleIndex {
+		if !p.idle() {
 			return true
 		}
 	}

@@ -112,10 +112,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 	answer := func(f func(c *server.Conn, op wire.Opcode, p []byte)) string {
 		return startServer(t, &server.Server{Handler: server.Handler{Message: f}})
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	closed := "ws://" + ln.Addr().String() + "/"
-	ln.Close()
+	closed := "ws://" + tcpserver.Refusing(t) + "/"
 	plain, _ := startServe(t)
 	silent := tcpserver.Start(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
 	for name, tt := range map[string]struct {

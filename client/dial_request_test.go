@@ -16,6 +16,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -277,9 +278,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 // 6455-4.1-d, T-G12: the error of the dialer, of the network or of a hook that
 // filters addresses is wrapped in the error of Dial, with the dialed server.
 func TestDialerError(t *testing.T) {
-	ln := listenTCP(t)
-	ln.Close()
-	addr := ln.Addr().String()
+	addr := tcpserver.Refusing(t)
 	_, err := client.Dial(t.Context(), "ws://"+addr, nil)
 	var network *net.OpError
 	if !errors.As(err, &network) || !strings.HasPrefix(err.Error(), "websocket: dial "+addr+": ") {

@@ -17,6 +17,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -194,9 +195,7 @@ func TestSOCKS(t *testing.T) {
 	})
 
 	t.Run("a server that does not listen", func(t *testing.T) {
-		ln := listenTCP(t)
-		closed := ln.Addr().String()
-		ln.Close()
+		closed := tcpserver.Refusing(t)
 		proxy := serveConns(t, new(socksServer).serve)
 		_, err := client.Dial(t.Context(), "ws://"+closed, &client.Config{Proxy: client.ProxyURL("socks5://" + proxy)})
 		if reply := check.As[*client.SOCKSError](t, err, "Dial"); reply != nil && (reply.Reply != 5 || !strings.Contains(err.Error(), "connection refused by the server")) {

@@ -155,7 +155,7 @@ func TestHeaderBehindAFullCorkAllocatesNothing(t *testing.T) {
 	e := endpoint.New(discarding{}, endpoint.Config{Role: endpoint.Server})
 	large := make([]byte, 1<<16)
 	collect := func(messages ...[]byte) float64 {
-		return testing.AllocsPerRun(5, func() {
+		return testing.AllocsPerRun(50, func() {
 			e.Cork(endpoint.NewCork(size))
 			for _, p := range messages {
 				check.OK(t, e.Send(wire.Binary, p))

@@ -211,11 +211,12 @@ func closeAll(waiting []chan struct{}) {
 // Pong. beforeClose is set for frames that were queued before a Close, and for
 // that. The caller holds mu.
 func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) bool {
-	ext := s.ext.Load()
+	state := s.endState()
+	ext := s.ext.Load() // after the state, which another goroutine may change: with any but open there is one
 	if ext != nil && ext.broken() {
 		return false
 	}
-	switch s.endState() {
+	switch state {
 	case open:
 	case closeSent:
 		if !beforeClose && op != wire.Pong {

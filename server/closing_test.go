@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -263,9 +264,15 @@ func TestHalfClosedClientTimesOut(t *testing.T) {
 			check.OK(t, check.Err(c.Receive(t.Context())))
 			<-t.Context().Done() // does not receive again
 		}
-		p := start(t, &server.Server{Handler: h, PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}).open(t)
-		p.send(text("one"))
+		half := make(chan struct{})
+		p := start(t, &server.Server{Handler: h, PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond, Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
+			<-half // the time of the heartbeat begins behind this
+			return nil
+		}}).dial(t)
+		p.send(request("/"), text("one"))
 		p.endSide()
+		close(half)
+		p.wantStatus(101)
 		rec.want("open", "lost", `close 1006 ""`)
 		wantTimeout(t, rec.failure(), "PongTimeout")
 	})

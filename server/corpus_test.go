@@ -198,7 +198,7 @@ func TestGoldenCorpusOverTCP(t *testing.T) {
 				limits := server.Limits{Frame: script.FrameLimit, Message: script.MessageLimit}
 				w, ok := worlds[limits]
 				if !ok {
-					w = throughRelay(start)(t, &server.Server{Limits: limits}, func(int) wstest.Plan { return plan })
+					w = throughRelay(start, patience)(t, &server.Server{Limits: limits}, func(int) wstest.Plan { return plan })
 					worlds[limits] = w
 				}
 				nc := w.dial()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,6 +99,8 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 		return
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
+		goroutines, files := runtime.NumGoroutine(), usage.Files()
+		t.Cleanup(func() { nothingLeft(t, goroutines, files) }) // the loop closes its descriptors after the last connection
 		lacks := make(chan error, 1000)
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) { lacks <- err }})
 		first := s.open(t)

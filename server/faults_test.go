@@ -208,8 +208,8 @@ func inMemory(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) worl
 	}, link: ln.Link, patience: time.Hour}
 }
 
-// throughRelay is a world of TCP.
-func throughRelay(start starter) worldOf {
+// throughRelay is a world of TCP whose clients wait for so long.
+func throughRelay(start starter, patience time.Duration) worldOf {
 	return func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
 		r := start(t, s)
 		relay, err := wstest.NewRelay(r.addr, plan)
@@ -224,7 +224,7 @@ func throughRelay(start starter) worldOf {
 				return gone{err} // a reset can arrive before the connection is returned
 			}
 			return nc
-		}, link: relay.Link, tcp: true, patience: 3 * time.Second}
+		}, link: relay.Link, tcp: true, patience: patience}
 	}
 }
 
@@ -343,20 +343,24 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 // A conversation over TCP with a fault at any byte ends with one error of a
 // documented type.
 func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
-	const soon = time.Second // a whole conversation on a busy machine takes less
+	const soon = 3 * time.Second // a whole conversation on a busy machine takes less
 	before, files := runtime.NumGoroutine(), usage.Files()
 	for kind, cut := range cuts {
 		t.Run(kind, func(t *testing.T) {
+			limit := patience
+			if kind == "stall" { // the clients wait for timeouts
+				limit = soon
+			}
 			eachLoop(t, func(t *testing.T, start starter) {
 				if kind == "stall" {
-					t.Parallel() // the clients wait for timeouts
+					t.Parallel()
 				}
 				for name, script := range conversations {
 					for _, where := range places {
 						t.Run(name+"/"+where.name, func(t *testing.T) {
 							t.Parallel()
-							s := &server.Server{HandshakeTimeout: soon, CloseTimeout: soon, PingInterval: soon, PongTimeout: soon}
-							cutEverywhere(t, throughRelay(start), s, false, script, where, cut, 3)
+							s := &server.Server{HandshakeTimeout: limit, CloseTimeout: limit, PingInterval: limit, PongTimeout: limit}
+							cutEverywhere(t, throughRelay(start, 3*limit), s, false, script, where, cut, 3)
 						})
 					}
 				}

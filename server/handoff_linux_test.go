@@ -35,11 +35,11 @@ func (b *blocking) handler() server.Handler {
 	}}
 }
 
-// openBlocked opens n connections whose handlers block.
-func (b *blocking) openBlocked(t *testing.T, r *running, n int) (peers []*peer) {
+// openBlocked opens n connections to target, whose handlers block.
+func (b *blocking) openBlocked(t *testing.T, r *running, target string, n int) (peers []*peer) {
 	t.Helper()
 	for range n {
-		p := r.open(t)
+		p := r.openAs(t, target)
 		p.send(text("Hello"))
 		result(t, b.entered)
 		peers = append(peers, p)
@@ -77,9 +77,7 @@ func TestGoroutinesAreBounded(t *testing.T) {
 		result(t, b.entered)
 	}
 	eventually(t, "a refused hand-off", func() bool { return r.Stats().HandOffsRefused > 0 })
-	if n := runtime.NumGoroutine() - before; n > withoutConns()+most {
-		t.Errorf("%d goroutines, want %d", n, withoutConns()+most)
-	}
+	goroutinesSettle(t, before, withoutConns()+most)
 	if n := r.Stats().Blocked; n > most {
 		t.Errorf("%d handlers are blocked", n)
 	}
@@ -94,7 +92,7 @@ func TestHandlersThatBlockWithoutLimit(t *testing.T) {
 	const handlers = 50
 	b := newBlocking()
 	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxBlocked: -1})
-	peers := b.openBlocked(t, r, handlers)
+	peers := b.openBlocked(t, r, "/", handlers)
 	eventually(t, "all handlers blocked", func() bool { return r.Stats().Blocked == handlers })
 	if n := r.Stats().HandOffs; n < handlers {
 		t.Errorf("%d hand-offs of %d handlers", n, handlers)
@@ -125,23 +123,24 @@ func TestGoroutinesOfConnections(t *testing.T) {
 // it delays other connections. It is counted as blocked when another handler
 // has returned.
 func TestStatsOfRefusedHandOffs(t *testing.T) {
-	b := newBlocking()
-	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxBlocked: 1})
-	peers := b.openBlocked(t, r, 1)
+	first, second := newBlocking(), newBlocking()
+	one, two := first.handler(), second.handler()
+	r := loops["system's"](t, &server.Server{Handlers: map[string]*server.Handler{"/first": &one, "/second": &two}, MaxBlocked: 1})
+	peers := first.openBlocked(t, r, "/first", 1)
 	eventually(t, "one blocked handler", func() bool { return r.Stats().Blocked == 1 })
-	peers = append(peers, b.openBlocked(t, r, 1)...)
+	peers = append(peers, second.openBlocked(t, r, "/second", 1)...)
 	eventually(t, "the second hand-off refused", func() bool { return r.Stats().HandOffsRefused > 0 })
-	first := r.Stats()
+	before := r.Stats()
 	<-time.After(20 * time.Millisecond) // the watchdog checks it many times
-	b.release <- struct{}{}
+	close(first.release)
 	eventually(t, "the second handler blocked", func() bool {
 		st := r.Stats()
-		return st.Blocked == 1 && st.HandOffs > first.HandOffs
+		return st.Blocked == 1 && st.HandOffs > before.HandOffs
 	})
-	if more := r.Stats().HandOffsRefused - first.HandOffsRefused; more > 1 { // one may be of another connection on a slow machine
+	if more := r.Stats().HandOffsRefused - before.HandOffsRefused; more > 1 { // one may be of another connection on a slow machine
 		t.Errorf("the hand-off was refused %d times more", more)
 	}
-	close(b.release)
+	close(second.release)
 	returned(peers)
 	r.atRest(t)
 }

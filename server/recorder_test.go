@@ -313,6 +313,10 @@ func (r *running) stop(t *testing.T) {
 	for _, err := range r.log.take() {
 		if _, refused := err.(*server.RefusedError); !refused {
 			t.Errorf("reported: %v", err)
+			var failure *server.PanicError
+			if errors.As(err, &failure) {
+				t.Logf("%s", failure.Stack)
+			}
 		}
 	}
 }

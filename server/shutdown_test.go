@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,34 +238,37 @@ func TestAcceptErrors(t *testing.T) {
 	})
 }
 
-// dialNew connects to an address at which serve, just called, will listen.
-func dialNew(t *testing.T, addr string, served <-chan error) net.Conn {
+// listening calls serve with a free address, at which it listens, and connects
+// to that. served receives the result of serve.
+func listening(t *testing.T, serve func(addr string) error) (nc net.Conn, served <-chan error) {
 	t.Helper()
+	addr := ""
 	for {
+		if served == nil {
+			ln := listenTCP(t)
+			addr = ln.Addr().String()
+			ln.Close()
+			served = begin(func() error { return serve(addr) })
+		}
 		select {
 		case err := <-served:
-			t.Fatalf("the server has returned %v", err)
+			if !errors.Is(err, syscall.EADDRINUSE) {
+				t.Fatalf("the server has returned %v", err)
+			}
+			served = nil // another process has taken the address
 		default:
 			if nc, err := net.Dial("tcp", addr); err == nil {
-				return nc
+				return nc, served
 			}
 		}
 	}
 }
 
-// freeAddr returns an address that stays free for a while.
-func freeAddr(t *testing.T) string {
-	ln := listenTCP(t)
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // ListenAndServe listens, and serves like Serve.
 func TestListenAndServe(t *testing.T) {
-	addr := freeAddr(t)
 	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
-	served := begin(func() error { return s.ListenAndServe(addr) })
-	p := newPeer(t, dialNew(t, addr, served))
+	nc, served := listening(t, s.ListenAndServe)
+	p := newPeer(t, nc)
 	p.send(request("/"), closing(1000, ""))
 	p.response()
 	p.want(`close 1000 ""`)

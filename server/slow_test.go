@@ -433,7 +433,7 @@ func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
 		c, _, _ := opened(t, start, s)
-		for c.Buffered() == 0 {
+		for range enough { // a smaller backlog may end: the kernel may have been about to accept more
 			check.Must(t, c.Send(wire.Binary, numbered(0)))
 		}
 		check.Must(t, c.Close(wire.GoingAway, ""))

@@ -132,10 +132,9 @@ func TestListenAndServeTLS(t *testing.T) {
 		"files": {nil, certFile, keyFile}, "configuration": {own, "", ""}, "both": {own, certFile, keyFile},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := freeAddr(t)
 			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
-			served := begin(func() error { return s.ListenAndServeTLS(addr, tt.certFile, tt.key) })
-			tc := tls.Client(dialNew(t, addr, served), offer)
+			nc, served := listening(t, func(addr string) error { return s.ListenAndServeTLS(addr, tt.certFile, tt.key) })
+			tc := tls.Client(nc, offer)
 			p := newPeer(t, tc)
 			p.send(request("/"), text("Hello"))
 			p.response()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -122,12 +123,7 @@ func TestRelayPassesEndsOn(t *testing.T) {
 		}
 	})
 	t.Run("no server", func(t *testing.T) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ln.Close()
-		r, err := wstest.NewRelay(ln.Addr().String(), nil)
+		r, err := wstest.NewRelay(tcpserver.Refusing(t), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

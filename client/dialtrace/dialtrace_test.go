@@ -13,6 +13,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/dialtrace"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -102,10 +103,7 @@ func TestStepsOfTheDialer(t *testing.T) {
 // net.Dialer reports the attempt at an address that refuses, and a dialer that
 // reports nothing has the step of the connection.
 func TestStepsOfAFailure(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	closed := ln.Addr().String()
-	ln.Close()
+	closed := tcpserver.Refusing(t)
 	var kinds []client.StepKind
 	var last error
 	record := func(s client.Step) {
@@ -113,7 +111,7 @@ func TestStepsOfAFailure(t *testing.T) {
 		last = s.Err
 		check.Equal(t, s.Address, closed, "address")
 	}
-	_, err = client.Dial(t.Context(), "ws://"+closed, dialtrace.Config(nil, record))
+	_, err := client.Dial(t.Context(), "ws://"+closed, dialtrace.Config(nil, record))
 	if err == nil || last == nil || !errors.Is(err, last) {
 		t.Errorf("Dial returned %v, and the last step %v", err, last)
 	}

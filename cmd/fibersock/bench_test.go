@@ -50,7 +50,7 @@ func TestBenchCountsEveryMessage(t *testing.T) {
 		"-connections 2 -size 100K -text",
 		"-connections 2 -inflight 3 -compression on -text -size 500",
 	} {
-		code, r := benchJSON(t, append(strings.Fields(args), "-duration", "200ms", url)...)
+		code, r := benchJSON(t, append(strings.Fields(args), "-duration", "500ms", url)...)
 		all, _ := total(r.Histogram, 0)
 		if code != exitOK || r.Sent == 0 || r.Unanswered != 0 || r.Unsent != 0 || all != r.Sent || r.Replies > r.Sent || r.Failed != 0 || len(r.Errors) > 0 {
 			t.Errorf("%s: exit code %d, %+v", args, code, r)
@@ -69,7 +69,7 @@ func TestBenchCountsEveryMessage(t *testing.T) {
 
 func TestBenchShowsText(t *testing.T) {
 	url := startServer(t, echoServer())
-	r := runWith(t, nil, "bench", "-duration", "100ms", "-connections", "2", url)
+	r := runWith(t, nil, "bench", "-duration", "500ms", "-connections", "2", url)
 	for _, want := range []string{url + "\nload         2 connections, 125 bytes, 1 in flight on each, as fast as replies arrive", "\nmessages     ", " a second, ", "\nopening      min ", "\nlatency      min ", " p99.9 ",
 		"\n  up to ", "#", " %\n", "\nLatency is the time from the call that sends"} {
 		if r.code != exitOK || !strings.Contains(r.out, want) {
@@ -112,10 +112,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 	answer := func(f func(c *server.Conn, op wire.Opcode, p []byte)) string {
 		return startServer(t, &server.Server{Handler: server.Handler{Message: f}})
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	closed := "ws://" + ln.Addr().String() + "/"
-	ln.Close()
+	closed := "ws://" + tcpserver.Refusing(t) + "/"
 	plain, _ := startServe(t)
 	silent := tcpserver.Start(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
 	for name, tt := range map[string]struct {

@@ -273,10 +273,7 @@ func TestBridgePassesFailuresOn(t *testing.T) {
 }
 
 func TestBridgeThatCannotConnect(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	closed := ln.Addr().String()
-	ln.Close()
+	closed := tcpserver.Refusing(t)
 	plain, _ := startServe(t)
 	for args, want := range map[string]exitCode{
 		"- tcp:" + closed:                 exitUnreachable,
@@ -294,7 +291,7 @@ func TestBridgeThatCannotConnect(t *testing.T) {
 	// A listener tells its client.
 	far, notes := startBridge(t, "ws-listen:127.0.0.1:0", "tcp:"+closed)
 	c := dial(t, far, nil)
-	_, err = c.Receive(t.Context())
+	_, err := c.Receive(t.Context())
 	var end *client.CloseError
 	if !errors.As(err, &end) || end.Code != wire.BadGateway {
 		t.Errorf("the client got %v", err)

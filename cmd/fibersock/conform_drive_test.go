@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest/conform"
@@ -197,12 +198,7 @@ func TestDriverEndsWithoutServer(t *testing.T) {
 		t.Errorf("visited %q", f.visits)
 	}
 
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	d.URL = "ws://" + ln.Addr().String()
+	d.URL = "ws://" + tcpserver.Refusing(t)
 	var refused *net.OpError
 	if err := d.Run(t.Context()); !errors.As(err, &refused) {
 		t.Errorf("no listener: %v", err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -235,7 +236,7 @@ func TestReportOfSeveralServers(t *testing.T) {
 		t.Errorf("%+v, %v", r, index)
 	}
 	// An unreachable server does not keep the others from being judged.
-	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+nobody(t), "ws://"+good+"/echo")
+	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+tcpserver.Refusing(t), "ws://"+good+"/echo")
 	if r.code != exitUnreachable || len(readIndex(t, out)) != 1 || !strings.Contains(r.out, "1 OK") {
 		t.Errorf("%+v", r)
 	}
@@ -273,7 +274,7 @@ func TestStricterThanExpected(t *testing.T) {
 }
 
 func TestServerThatCannotBeReached(t *testing.T) {
-	if r := runWith(t, nil, "conform", "server", "ws://"+nobody(t)); r.code != exitUnreachable || r.out != "" || !strings.Contains(r.err, "cannot connect") {
+	if r := runWith(t, nil, "conform", "server", "ws://"+tcpserver.Refusing(t)); r.code != exitUnreachable || r.out != "" || !strings.Contains(r.err, "cannot connect") {
 		t.Errorf("no listener: %+v", r)
 	}
 	cert, key := certificate(t)
@@ -283,17 +284,6 @@ func TestServerThatCannotBeReached(t *testing.T) {
 			t.Errorf("TLS, %s: %+v, want exit code %d", trust, r, want)
 		}
 	}
-}
-
-// nobody returns an address without a listener.
-func nobody(t *testing.T) (addr string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return ln.Addr().String()
 }
 
 // An interrupted run reports its results.
@@ -535,7 +525,7 @@ func TestReportInBrowser(t *testing.T) {
 func TestDriveSaysWhereThereIsNoFuzzingServer(t *testing.T) {
 	serving, _ := startServe(t)
 	silent := startPeer(t, func(_ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
-	if r := runWith(t, nil, "conform", "drive", "ws://"+nobody(t)); r.code != exitUnreachable {
+	if r := runWith(t, nil, "conform", "drive", "ws://"+tcpserver.Refusing(t)); r.code != exitUnreachable {
 		t.Errorf("no listener: %+v", r)
 	}
 	if r := runWith(t, nil, "conform", "drive", "ws://"+serving); r.code != exitRefused {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -87,12 +88,7 @@ func awaitFrame(r *bufio.Reader, op wire.Opcode) error {
 }
 
 func TestExitCodeSaysHowItEnded(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := closed.Addr().String()
-	closed.Close()
+	nobody := tcpserver.Refusing(t)
 	answering := func(response string) func(net.Conn, *bufio.Reader) {
 		return func(nc net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)

@@ -73,7 +73,7 @@ func (w *lineWriter) await(t *testing.T, prefix string) string {
 			if _, rest, ok := strings.Cut(line, prefix); ok {
 				return rest
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("no line with %q", prefix)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fibersock/fibersock/cmd/fibersock/internal/diagnose"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -55,9 +56,6 @@ func TestPageDiagnosesFailures(t *testing.T) {
 	addr, _ := startServe(t)
 	c := pageClient{t, addr}
 	token := c.config().Token
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	closed.Close()
 	unauthorized := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }))
 	defer unauthorized.Close()
 	for _, tt := range []struct{ url, subprotocol, problem, note string }{
@@ -65,7 +63,7 @@ func TestPageDiagnosesFailures(t *testing.T) {
 		{url: "ws://" + addr + "/echo", subprotocol: "unknown", note: "subprotocol"},
 		{url: "ws://" + addr + "/nowhere", problem: "status-404"},
 		{url: "ws://" + unauthorized.Listener.Addr().String() + "/", problem: "status-401"},
-		{url: "ws://" + closed.Addr().String() + "/", problem: "closed-port"},
+		{url: "ws://" + tcpserver.Refusing(t) + "/", problem: "closed-port"},
 		{url: "wss://" + addr + "/echo", problem: "plain-port"},
 		{url: "ws://[::1", problem: "url"},
 	} {

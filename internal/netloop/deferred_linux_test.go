@@ -88,10 +88,15 @@ func (f *fanout) connect(t *testing.T) (*net.TCPConn, *PolledSocket) {
 	}), nil, nil)
 	s := (<-f.started).socket.(*PolledSocket)
 	f.runFor(t, b, func() {})
-	for f.pollers().guard.anyBusy() {
+	f.awaitIdle()
+	return b, s
+}
+
+// awaitIdle returns when no leader handles an event.
+func (l *testLoop) awaitIdle() {
+	for l.pollers().guard.anyBusy() {
 		runtime.Gosched()
 	}
-	return b, s
 }
 
 // settle has the stack of the leader of p, which calls it, grow to the size that

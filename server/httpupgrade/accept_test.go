@@ -97,7 +97,7 @@ func TestAcceptWithoutOptions(t *testing.T) {
 	}))
 	defer hs.Close()
 	checkEcho(t, wsURL(hs.URL), nil)
-	for deadline := time.Now().Add(10 * time.Second); open() > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); open() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the connection does not end")
 		}

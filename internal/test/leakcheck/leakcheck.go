@@ -16,7 +16,7 @@ import (
 
 // patience is the time in which goroutines of the tests must end: closing a
 // connection needs its peer, and both need the scheduler.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // gcPercent is GOGC in tests: they allocate much and retain little. The default
 // takes a quarter more processor time.

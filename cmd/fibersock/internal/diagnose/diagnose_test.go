@@ -218,10 +218,7 @@ func (c *withFirst) Read(b []byte) (int, error) {
 }
 
 func TestClosedPort(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := tcpserver.Refusing(t)
 	r := diagnose.Check(t.Context(), "ws://"+addr+"/", nil)
 	checkProblem(t, r, "closed-port", diagnose.TCP, "Start the server")
 	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://user:secret@" + addr)})

@@ -75,6 +75,7 @@ type connectOptions struct {
 	closing     closeFlag
 	ping        time.Duration
 	maxMessage  sizeFlag
+	maxSend     sizeFlag
 	compress    bool // an error without it
 	record      string
 	reconnect   bool
@@ -90,7 +91,7 @@ const (
 )
 
 func newConnectOptions() *connectOptions {
-	o := new(connectOptions)
+	o := &connectOptions{maxSend: defaultMaxInput}
 	o.dialContext = o.dialTransport
 	return o
 }
@@ -115,6 +116,7 @@ func (o *connectOptions) addConnection(flags *flag.FlagSet) {
 	flags.DurationVar(&o.ping, "ping", 0, "send a Ping with this `interval`, and give up if nothing is received for as long after\none (default: none)")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "open another connection when one cannot be opened or ends, unless the server closes\nwith 1000 or refuses in a way that will not change, such as 404. The waits are random\nand grow to 30s. The messages of -x are sent on each connection; lines that are typed\nin an outage are sent after it. Messages of the server in an outage are lost")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
+	flags.Var(&o.maxSend, "max-send", "read messages up to this `size` from files and standard input, or none for any size")
 	flags.BoolVar(&o.compress, "compress", false, "require compression: it is an error, exit code 4, if the server does not accept the\noffer of -compression")
 }
 
@@ -137,6 +139,9 @@ type untilFlag struct{ expression *regexp.Regexp }
 func (u *untilFlag) String() string { return "" }
 
 func (u *untilFlag) Set(text string) (err error) {
+	if text == "" {
+		return errors.New("an empty expression matches each message; -expect 1 ends with the first one")
+	}
 	u.expression, err = regexp.Compile(text)
 	return err
 }
@@ -154,6 +159,9 @@ type closeFlag struct {
 func (c *closeFlag) String() string { return "" }
 
 func (c *closeFlag) Set(text string) error {
+	if text == "" {
+		return errors.New("it must be a code, and perhaps a reason after a space")
+	}
 	e, err := parseClose(text)
 	if err != nil {
 		return err
@@ -199,10 +207,13 @@ func (o *connectOptions) source(std streams, out *output) source {
 	case !o.readsInput():
 		return givenMessages(o.prepared, nil)
 	case std.inTerminal:
-		return givenMessages(o.prepared, typedMessages(std.in, out))
+		return givenMessages(o.prepared, o.typedMessages(std.in, out))
 	}
 	return givenMessages(o.prepared, o.pipedMessages(std.in))
 }
+
+// sendLimit is the limit of messages that are read to be sent.
+func (o *connectOptions) sendLimit() inputLimit { return inputLimit{o.maxSend, "-max-send"} }
 
 // prepare reads the messages of -x.
 func (o *connectOptions) prepare(in io.Reader) error {
@@ -420,7 +431,7 @@ func loadCertificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := pemLimit.readFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -85,11 +85,26 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 			return nil, usagef("%s%s", err, suggestFlag(flags, err))
 		}
 		if flags.NArg() == 0 {
-			return rest, nil
+			return rest, checkEmpty(flags)
 		}
 		rest = append(rest, flags.Arg(0))
 		args = flags.Args()[1:]
 	}
+}
+
+// checkEmpty returns an error if a flag for a text was given without one, such
+// as -exec "$COMMAND" of a shell in which the variable is not set.
+func checkEmpty(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		text, ok := f.Value.(flag.Getter)
+		if !ok {
+			return
+		}
+		if s, ok := text.Get().(string); ok && strings.TrimSpace(s) == "" {
+			err = usagef("-%s has an empty value; leave the flag out for its default", f.Name)
+		}
+	})
+	return err
 }
 
 // parsed shows the result of parse: the help or an error. If there is neither,
@@ -185,6 +200,8 @@ func (s *sizeFlag) String() string {
 		return "none"
 	case n == 0:
 		return "16M"
+	case n%(1<<20) == 0:
+		return strconv.FormatInt(n>>20, 10) + "M"
 	default:
 		return strconv.FormatInt(n, 10)
 	}

@@ -66,7 +66,7 @@ func (o *targetOptions) config() (*client.Config, error) {
 		return nil, err
 	}
 	if o.certFile != "" {
-		certificate, err := tls.LoadX509KeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
+		certificate, err := readKeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
 		if err != nil {
 			return nil, fmt.Errorf("-cert %s: %w", o.certFile, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
@@ -102,13 +103,13 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 		return nil
 	}
 	cfg := &client.Config{
-		TLS: trust,
 		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			p.connected.Store(err == nil)
 			return nc, err
 		}),
 	}
+	clienttls.Set(cfg, trust)
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -399,10 +400,12 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 	}
 	cfg.Limits = client.Limits{Message: int64(o.maxMessage)}
 	cfg.Control = true
-	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
-		p.secured.Store(true)
-		out.details("* %s", describeTLS(state))
-		return nil
+	if secure := clienttls.Of(cfg); secure != nil {
+		secure.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
+			p.secured.Store(true)
+			out.details("* %s", describeTLS(state))
+			return nil
+		}
 	}
 	cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		p.connected.Store(false)

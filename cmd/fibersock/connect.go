@@ -328,7 +328,11 @@ func (o *connectOptions) dial(ctx context.Context, url string, out *output, prog
 	if err != nil {
 		out.failure(err)
 		link.close()
-		return nil, progress.exitCode(err)
+		code := progress.exitCode(err)
+		if code != exitInterrupted && code != exitUsage {
+			out.note("\"fibersock check URL\" explains more.") // the URL may have a secret in its query
+		}
+		return nil, code
 	}
 	link.set(conn)
 	if out.interactive {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -82,7 +83,7 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 			return nil, err
 		}
 		if err != nil {
-			return nil, usagef("%s%s", err, suggestFlag(flags, err))
+			return nil, usagef("%s%s", explainValue(flags, err), suggestFlag(flags, err))
 		}
 		if flags.NArg() == 0 {
 			return rest, checkEmpty(flags)
@@ -90,6 +91,27 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 		rest = append(rest, flags.Arg(0))
 		args = flags.Args()[1:]
 	}
+}
+
+// explainValue returns the text of err of flags.Parse. For a value that package
+// flag cannot parse, it names the form of the values.
+func explainValue(flags *flag.FlagSet, err error) string {
+	text, found := strings.CutSuffix(err.Error(), ": parse error")
+	_, name, named := strings.Cut(text, " for flag -")
+	if !found || !named || flags.Lookup(name) == nil {
+		return err.Error()
+	}
+	if value, ok := flags.Lookup(name).Value.(flag.Getter); ok {
+		switch value.Get().(type) {
+		case time.Duration:
+			return text + ": it must be a time with a unit, such as 10s, 500ms or 1m"
+		case int:
+			return text + ": it must be a whole number"
+		case float64:
+			return text + ": it must be a number"
+		}
+	}
+	return err.Error()
 }
 
 // checkEmpty returns an error if a flag for a text was given without one, such

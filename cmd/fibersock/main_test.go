@@ -189,6 +189,21 @@ func TestEmptyValuesOfFlags(t *testing.T) {
 	}
 }
 
+func TestValuesOfFlagsThatCannotBeParsed(t *testing.T) {
+	for args, want := range map[string]string{
+		"connect -wait 1 ws://localhost/":       `fibersock: invalid value "1" for flag -wait: it must be a time with a unit, such as 10s, 500ms or 1m`,
+		"connect -expect x ws://localhost/":     `fibersock: invalid value "x" for flag -expect: it must be a whole number`,
+		"connect -max-message x ws://localhost": "it must be a number of bytes",
+		"bench -rate x ws://localhost/":         "for flag -rate: it must be a number",
+		"serve -tls=maybe":                      "for -tls: parse error",
+		"replay f":                              "not 1 argument\n",
+	} {
+		if r := runWith(t, nil, strings.Fields(args)...); r.code != exitUsage || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v, want %q", args, r, want)
+		}
+	}
+}
+
 func TestNeitherFilesNorTheNullDeviceAreTerminals(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

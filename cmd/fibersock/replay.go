@@ -62,7 +62,7 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	switch {
 	case err != nil:
 	case len(rest) != 2:
-		err = usagef("replay takes a file and a URL, not %d arguments", len(rest))
+		err = usagef("replay takes a file and a URL, not %s", plural(int64(len(rest)), "argument"))
 	case !(o.speed >= 0):
 		err = usagef("-speed takes a factor that is not negative, not %v", o.speed)
 	default:

@@ -82,8 +82,6 @@ func (o *conformDriveOptions) check(rest []string) error {
 		return usagef("conform drive takes one URL, not %d", len(rest))
 	case strings.Contains(rest[0], "?"):
 		return usagef("the URL of a fuzzing server has no query")
-	case o.agent == "":
-		return usagef("-agent takes a name: the server keeps the results under it")
 	case o.parallel < 1:
 		return usagef("-parallel takes a number of cases, not %d", o.parallel)
 	}

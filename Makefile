@@ -112,9 +112,10 @@ chaos:
 	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' ./internal/test/chaos -chaos.time $(CHAOSTIME)
 	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' -tags portable ./internal/test/chaos -chaos.time $(CHAOSTIME)
 
-# All packages but the command, which needs TLS.
+# The command has no client for wss then.
 notls:
 	$(GO) build -tags notls ./client/... ./server/... ./examples/...
+	$(GO) vet -tags notls ./client/... ./server/... ./examples/... ./cmd/...
 	$(GO) test -tags notls ./handshake ./internal/entropy
 
 lint: fmt vet tidy staticcheck

@@ -49,6 +49,7 @@ type Conn struct {
 	closeTimeout time.Duration
 	limits       Limits       // Config.Limits
 	value        atomic.Value // an *any; see SetValue
+	values       atomic.Value // an *endpoint.Values; empty until Key.Set is called, which programs without a Key do not link
 	pings        atomic.Value // a *pings; empty until Ping is called, which programs without Ping do not link
 
 	// receiving is set during a call that receives for the application, and

@@ -109,16 +109,14 @@ func (e *failedDial) Error() string {
 func (e *failedDial) Unwrap() error { return e.err }
 
 // dialError returns the error of Dial for err. If ctx has ended, that caused
-// err. A response of the server stands, even if ctx ended after it.
+// err. A response of the server or proxy stands, even if ctx ended after it.
 func dialError(ctx context.Context, u *handshake.URL, err error) error {
-	if _, ok := err.(*HandshakeError); ok {
+	switch err.(type) {
+	case *HandshakeError, *ProxyError: // with the cause of ctx in a step of the proxy
 		return err
 	}
 	if ctx.Err() != nil {
-		return &failedDial{server: u.Address(), err: context.Cause(ctx)}
-	}
-	if _, ok := err.(*ProxyError); ok {
-		return err
+		err = context.Cause(ctx)
 	}
 	return &failedDial{server: u.Address(), err: err}
 }

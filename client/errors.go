@@ -144,15 +144,21 @@ func statusText(r *handshake.Response) string {
 // connected to, refuses, or is configured wrong.
 type ProxyError struct {
 	Proxy    string              // scheme, host and port; "" if the URL is invalid
+	Step     string              // the step without a reply of the proxy, see ProxyError.Error; "" for another cause
 	Response *handshake.Response // the refusal of an HTTP proxy; nil otherwise
 	Err      error               // the cause; a *SOCKSError for the refusal of a SOCKS5 proxy
 }
 
-// Error returns a text with the proxy and the cause.
+// Error returns a text with the proxy, the step and the cause. The steps are
+// "connect", "TLS handshake", "CONNECT request", "SOCKS greeting", "SOCKS
+// authentication" and "SOCKS request".
 func (e *ProxyError) Error() string {
 	text := "websocket: proxy "
 	if e.Proxy != "" {
 		text += e.Proxy + ": "
+	}
+	if e.Step != "" {
+		text += e.Step + ": "
 	}
 	return text + plain(withoutPrefix(e.Err))
 }

@@ -105,6 +105,38 @@ func (p *proxyServer) name() string { return p.url.Scheme + "://" + p.url.Addres
 // failed returns the error of the proxy for err.
 func (p *proxyServer) failed(err error) *ProxyError { return &ProxyError{Proxy: p.name(), Err: err} }
 
+// failedStep returns the error of the proxy for err of a step of the tunnel. If
+// ctx has ended, that caused a *noReply.
+func (p *proxyServer) failedStep(ctx context.Context, err error) *ProxyError {
+	e := p.failed(err)
+	if step, ok := err.(*noReply); ok {
+		e.Step, e.Err = step.name, step.err
+		if ctx.Err() != nil {
+			e.Err = context.Cause(ctx)
+		}
+	}
+	return e
+}
+
+// noReply reports that the transport or the context ended in a step that the
+// proxy did not answer.
+type noReply struct {
+	name string // the step
+	err  error
+}
+
+func (e *noReply) Error() string { return e.name + ": " + withoutPrefix(e.err) }
+
+func (e *noReply) Unwrap() error { return e.err }
+
+// unanswered returns err of a step: as a *noReply if ctx has ended.
+func unanswered(ctx context.Context, step string, err error) error {
+	if ctx.Err() != nil {
+		err = &noReply{step, err}
+	}
+	return err
+}
+
 // errZoneThroughProxy: the zone of an IPv6 address names an interface of this
 // machine, and nothing or another interface on the proxy's.
 var errZoneThroughProxy = errors.New("an address with a zone cannot be reached through a proxy")
@@ -124,28 +156,36 @@ func (p *proxyServer) prepareCONNECT(d *dialer) (tunnel, error) {
 	}
 	request = append(request, "\r\n"...)
 	return func(ctx context.Context, t netloop.Transport, err error) (netloop.Transport, error) {
-		if err == nil && p.url.Secure {
-			t, _, err = secure(ctx, t, d.cfg.ProxyTLS, withoutZone(p.url.Host), "http")
-		}
 		if err != nil {
-			return nil, p.failed(err)
+			return nil, p.failedStep(ctx, unanswered(ctx, "connect", err))
 		}
-		return t, p.requestTunnel(t, request, d.url.Port)
+		if p.url.Secure {
+			if t, _, err = secure(ctx, t, d.cfg.ProxyTLS, withoutZone(p.url.Host), "http"); err != nil {
+				return nil, p.failedStep(ctx, unanswered(ctx, "TLS handshake", err))
+			}
+		}
+		return t, p.requestTunnel(ctx, t, request, d.url.Port)
 	}, nil
 }
 
 // requestTunnel sends the CONNECT request and reads the response. Only after a
 // 2xx is the server at the other end. The proxy must send nothing behind its
 // response: those bytes would be read as the server's.
-func (p *proxyServer) requestTunnel(t netloop.Transport, request []byte, port uint16) error {
+func (p *proxyServer) requestTunnel(ctx context.Context, t netloop.Transport, request []byte, port uint16) error {
+	const step = "CONNECT request"
 	if _, err := t.Write(request); err != nil {
-		return p.failed(err)
+		return p.failedStep(ctx, &noReply{step, err})
 	}
 	buf := make([]byte, 1<<10)
 	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), nil)
 	switch {
 	case err != nil:
-		return p.failed(tlsFailure(err))
+		if _, malformed := err.(*handshake.ResponseError); !malformed {
+			if err = tlsFailure(err); !isTLSError(err) {
+				err = &noReply{step, err}
+			}
+		}
+		return p.failedStep(ctx, err)
 	case response.Status < 200 || response.Status > 299:
 		return &ProxyError{Proxy: p.name(), Response: response, Err: p.refusal(response, port)}
 	case len(rest) > 0:

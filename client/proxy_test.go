@@ -95,7 +95,7 @@ func TestProxyThatRefuses(t *testing.T) {
 		"bytes behind the header":      {[]string{"HTTP/1.1 200 OK\r\n\r\n\x81\x05Hello"}, 0, proxy + "the proxy sent bytes before the server could"},
 		"no HTTP":                      {[]string{"SSH-2.0-OpenSSH\r\n"}, 0, proxy + "handshake response: "},
 		"T-H06: escapes":               {[]string{"HTTP/1.1 \x1b[2J\r\n\r\n"}, 0, proxy + "handshake response: "},
-		"nothing":                      {nil, 0, proxy + "EOF"},
+		"nothing":                      {nil, 0, proxy + "CONNECT request: EOF"},
 		"a body, at once":              {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, 0, proxy + "the proxy sent bytes before the server could"},
 		"a second answer":              {[]string{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n"}, 0, proxy + "the proxy sent bytes before the server could"},
 		"many interim ones":            {[]string{strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9)}, 0, "interim responses"},
@@ -186,6 +186,55 @@ func TestHintsOfProxies(t *testing.T) {
 	}
 }
 
+// wantStep checks that err is the timeout of a step of a proxy.
+func wantStep(t *testing.T, err error, proxy, step string) {
+	t.Helper()
+	want := "websocket: proxy " + proxy + ": " + step + ": no open connection for 10s (HandshakeTimeout)"
+	if e := check.As[*client.ProxyError](t, err, "Dial"); e == nil || e.Proxy != proxy || e.Step != step || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	check.As[*client.TimeoutError](t, err, "its cause")
+	check.Equal(t, client.Permanent(err), false, "Permanent")
+}
+
+// The steps before the request of a tunnel name the proxy too.
+func TestProxyIsNamedBeforeItsTunnel(t *testing.T) {
+	silent := func(nc net.Conn) { io.Copy(io.Discard, nc) }
+	stalled := client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	for _, tt := range []struct {
+		proxy, step string
+		connected   bool
+	}{
+		{"http://proxy.example:80", "connect", false},
+		{"socks5://proxy.example:1080", "connect", false},
+		{"https://proxy.example:443", "TLS handshake", true},
+	} {
+		check.Bubble(t, tt.proxy, func(t *testing.T) {
+			dial := stalled
+			if tt.connected {
+				dial = scripted(t, silent)
+			}
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL(tt.proxy), DialContext: dial})
+			wantStep(t, err, tt.proxy, tt.step)
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := client.Dial(ctx, "ws://server.example/", &client.Config{
+		Proxy: client.ProxyURL("socks5://proxy.example"),
+		DialContext: scripted(t, func(nc net.Conn) {
+			nc.Read(make([]byte, 1))
+			cancel()
+			silent(nc)
+		}),
+	})
+	if e := check.As[*client.ProxyError](t, err, "canceled"); e != nil && (e.Step != "SOCKS greeting" || !errors.Is(err, context.Canceled)) {
+		t.Errorf("%v", err)
+	}
+}
+
 // 6455-4.1-ac: HandshakeTimeout bounds a proxy that sends nothing, or a header
 // without end.
 func TestProxyIsBounded(t *testing.T) {
@@ -203,6 +252,7 @@ func TestProxyIsBounded(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
 				t.Errorf("after %v: %v", time.Since(start), err)
 			}
+			wantStep(t, err, "http://proxy.example:80", "CONNECT request")
 			checkErrorText(t, err)
 		})
 	}

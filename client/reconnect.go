@@ -80,6 +80,10 @@ type ReconnectError struct {
 	// shorter than MaxDelay is one.
 	Tries int
 
+	// Short is the number of connections that were shorter than MaxDelay, of
+	// Tries: the server accepted them.
+	Short int
+
 	// Err is the error of the last failed try or ended connection, nil if there
 	// was none.
 	Err error
@@ -89,11 +93,30 @@ type ReconnectError struct {
 	Cause error
 }
 
-// Error returns a text with the number of tries and the errors.
+// Error returns a text with the numbers of failed tries and of short
+// connections, and the errors.
 func (e *ReconnectError) Error() string {
-	text := "websocket: not connected after " + strconv.Itoa(e.Tries) + " failed tries"
-	if e.Tries == 1 {
-		text = text[:len(text)-len("ies")] + "y"
+	text := "websocket: not connected"
+	if e.Short > 0 {
+		text = "websocket: no lasting connection"
+	}
+	word := " after "
+	for _, part := range [...]struct {
+		n         int
+		one, many string
+	}{
+		{e.Tries - e.Short, " failed try", " failed tries"},
+		{e.Short, " connection that was shorter than MaxDelay", " connections that were shorter than MaxDelay"},
+	} {
+		if part.n == 0 {
+			continue
+		}
+		noun := part.many
+		if part.n == 1 {
+			noun = part.one
+		}
+		text += word + strconv.Itoa(part.n) + noun
+		word = " and "
 	}
 	if e.Cause != nil {
 		text += ": " + e.Cause.Error()
@@ -171,6 +194,7 @@ type reconnector struct {
 	cfg ReconnectConfig // with defaults
 
 	tries    int   // failed tries in succession
+	short    int   // of tries: connections that were shorter than MaxDelay
 	err      error // of the last failed try or ended connection
 	denied   bool  // err is a refusal with 401
 	replaced bool  // a connection has ended
@@ -219,7 +243,7 @@ func (r *reconnector) connect() (*Conn, error) {
 
 // end returns the error that ends the loop.
 func (r *reconnector) end(cause error) error {
-	return &ReconnectError{Tries: r.tries, Err: r.err, Cause: cause}
+	return &ReconnectError{Tries: r.tries, Short: r.short, Err: r.err, Cause: cause}
 }
 
 // try opens a connection.
@@ -270,9 +294,10 @@ func (r *reconnector) use(c *Conn, yield func(*Conn, error) bool) bool {
 	r.outage = Outage{Err: r.err}
 	r.replaced = true
 	if r.ended.Sub(start) >= r.cfg.MaxDelay {
-		r.tries = 0
+		r.tries, r.short = 0, 0
 	} else {
 		r.tries++
+		r.short++
 	}
 	return true
 }

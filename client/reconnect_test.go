@@ -161,6 +161,31 @@ func TestReconnectResetsAfterConnectionThatLasted(t *testing.T) {
 	})
 }
 
+// The text tells failed tries and connections that ended early apart.
+func TestReconnectErrorTellsShortConnectionsApart(t *testing.T) {
+	const early = "connection lost without a closing handshake: EOF"
+	stop := func(err error) bool { return errors.As(err, new(*client.CloseError)) }
+	for _, tt := range []struct {
+		cfg          client.ReconnectConfig
+		steps        []string
+		tries, short int
+		want         string
+	}{
+		{client.ReconnectConfig{MaxTries: 2}, []string{""}, 2, 0, "not connected after 2 failed tries: dial server.example:80: no network"},
+		{client.ReconnectConfig{MaxTries: 1}, []string{short}, 1, 1, "no lasting connection after 1 connection that was shorter than MaxDelay: " + early},
+		{client.ReconnectConfig{MaxTries: 3}, []string{"", short}, 3, 2, "no lasting connection after 1 failed try and 2 connections that were shorter than MaxDelay: " + early},
+		{client.ReconnectConfig{MaxTries: 3}, []string{short, ""}, 3, 1, "no lasting connection after 2 failed tries and 1 connection that was shorter than MaxDelay: dial server.example:80: no network"},
+		{client.ReconnectConfig{Stop: stop}, []string{"", short, lasting}, 0, 0, "not connected: closed by the peer with 1001 (going away)"},
+	} {
+		reconnecting(t, tt.cfg, tt.steps, func(t *testing.T, _ *stage, _ int, err error) {
+			if e := check.As[*client.ReconnectError](t, err, "the end of the loop"); e.Tries != tt.tries || e.Short != tt.short {
+				t.Errorf("%d tries, %d short, want %d, %d", e.Tries, e.Short, tt.tries, tt.short)
+			}
+			check.Equal(t, err.Error(), "websocket: "+tt.want, "text")
+		})
+	}
+}
+
 // Retry-After of 429 and 503 is added to the wait: in seconds or as a date, by
 // the server's clock, at most an hour. In other responses it is ignored.
 func TestReconnectHonoursRetryAfter(t *testing.T) {

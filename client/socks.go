@@ -97,15 +97,15 @@ func (p *proxyServer) prepareSOCKS(d *dialer) (tunnel, error) {
 	if err != nil {
 		return nil, p.failed(err)
 	}
-	return func(_ context.Context, t netloop.Transport, err error) (netloop.Transport, error) {
-		if err == nil {
-			err = authenticateSOCKS(t, p.url.User)
+	return func(ctx context.Context, t netloop.Transport, err error) (netloop.Transport, error) {
+		if err != nil {
+			return nil, p.failedStep(ctx, unanswered(ctx, "connect", err))
 		}
-		if err == nil {
+		if err = authenticateSOCKS(t, p.url.User); err == nil {
 			err = connectSOCKS(t, request)
 		}
 		if err != nil {
-			return nil, p.failed(err)
+			return nil, p.failedStep(ctx, err)
 		}
 		return t, nil
 	}, nil
@@ -142,7 +142,7 @@ func authenticateSOCKS(t netloop.Transport, user *handshake.Userinfo) error {
 		greeting = []byte{socksVersion, 2, socksNoAuth, socksUserPassword}
 	}
 	var answer [2]byte
-	if err := exchangeSOCKS(t, greeting, answer[:]); err != nil {
+	if err := exchangeSOCKS(t, "SOCKS greeting", greeting, answer[:]); err != nil {
 		return err
 	}
 	switch version, method := answer[0], answer[1]; {
@@ -161,7 +161,7 @@ func authenticateSOCKS(t netloop.Transport, user *handshake.Userinfo) error {
 	message := append([]byte{socksUserVersion, byte(len(user.Username))}, user.Username...)
 	message = append(message, byte(len(user.Password)))
 	message = append(message, user.Password...)
-	if err := exchangeSOCKS(t, message, answer[:]); err != nil {
+	if err := exchangeSOCKS(t, "SOCKS authentication", message, answer[:]); err != nil {
 		return err
 	}
 	switch version, status := answer[0], answer[1]; {
@@ -176,8 +176,9 @@ func authenticateSOCKS(t netloop.Transport, user *handshake.Userinfo) error {
 // connectSOCKS sends the CONNECT request and reads the reply, and not a byte
 // more: the next ones are the server's.
 func connectSOCKS(t netloop.Transport, request []byte) error {
+	const step = "SOCKS request"
 	var reply [4]byte
-	if err := exchangeSOCKS(t, request, reply[:]); err != nil {
+	if err := exchangeSOCKS(t, step, request, reply[:]); err != nil {
 		return err
 	}
 	switch {
@@ -195,7 +196,7 @@ func connectSOCKS(t netloop.Transport, request []byte) error {
 		size = 16
 	case socksName:
 		var length [1]byte
-		if err := readSOCKS(t, length[:]); err != nil {
+		if err := readSOCKS(t, step, length[:]); err != nil {
 			return err
 		}
 		size = int(length[0])
@@ -203,21 +204,25 @@ func connectSOCKS(t netloop.Transport, request []byte) error {
 		return socksError("unknown address type " + strconv.Itoa(int(reply[3])) + " in the SOCKS reply")
 	}
 	var rest [maxSOCKSText + 2]byte
-	return readSOCKS(t, rest[:size+2])
+	return readSOCKS(t, step, rest[:size+2])
 }
 
-// exchangeSOCKS writes message and reads an answer of a fixed size.
-func exchangeSOCKS(t netloop.Transport, message, answer []byte) error {
+// exchangeSOCKS writes message and reads an answer of a fixed size, in a step of
+// the tunnel.
+func exchangeSOCKS(t netloop.Transport, step string, message, answer []byte) error {
 	if _, err := t.Write(message); err != nil {
-		return err
+		return &noReply{step, err}
 	}
-	return readSOCKS(t, answer)
+	return readSOCKS(t, step, answer)
 }
 
-func readSOCKS(t netloop.Transport, p []byte) error {
+func readSOCKS(t netloop.Transport, step string, p []byte) error {
 	n, err := io.ReadFull(t, p)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		err = &incompleteReply{n, len(p)}
+	}
+	if err != nil {
+		err = &noReply{step, err}
 	}
 	return err
 }

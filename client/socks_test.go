@@ -339,24 +339,26 @@ func TestPermanentRefusals(t *testing.T) {
 
 // HandshakeTimeout bounds a SOCKS5 proxy that sends nothing, or single bytes.
 func TestSOCKSIsBounded(t *testing.T) {
-	for name, sent := range map[string]string{
-		"nothing":             "",
-		"one byte":            "\x05",
-		"nothing after that":  "\x05\x00",
-		"a part of the reply": "\x05\x00\x05\x00\x00\x03\x20host",
+	for name, tt := range map[string]struct{ sent, step string }{
+		"nothing":             {"", "SOCKS greeting"},
+		"one byte":            {"\x05", "SOCKS greeting"},
+		"a user is asked for": {"\x05\x02", "SOCKS authentication"},
+		"nothing after that":  {"\x05\x00", "SOCKS request"},
+		"a part of the reply": {"\x05\x00\x05\x00\x00\x03\x20host", "SOCKS request"},
 	} {
 		check.Bubble(t, name, func(t *testing.T) {
 			start := time.Now()
 			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-				Proxy: client.ProxyURL("socks5://proxy.example"),
+				Proxy: client.ProxyURL("socks5://user:secret@proxy.example"),
 				DialContext: scripted(t, func(nc net.Conn) {
-					go io.WriteString(nc, sent)
+					go io.WriteString(nc, tt.sent)
 					io.Copy(io.Discard, nc)
 				}),
 			})
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
 				t.Errorf("after %v: %v", time.Since(start), err)
 			}
+			wantStep(t, err, "socks5://proxy.example:1080", tt.step)
 		})
 	}
 }

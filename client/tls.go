@@ -28,16 +28,10 @@ func secure(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host, 
 	}
 	cfg.NextProtos = []string{"http/1.1"}
 	tc := tls.Client(below, cfg)
-	select {
-	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }, recovered):
-		if err != nil {
-			return nil, nil, &TLSError{Err: err, hint: plainHTTPHint(err, plain)}
-		}
-		return netloop.Over(tc, below, recovered), tc, nil
-	case <-ctx.Done():
-		below.Abort() // so that the handshake ends
-		return nil, nil, context.Cause(ctx)
+	if err := call(ctx, func() error { return tc.HandshakeContext(ctx) }); err != nil {
+		return nil, nil, &TLSError{Err: err, hint: plainHTTPHint(err, plain)}
 	}
+	return netloop.Over(tc, below, recovered), tc, nil
 }
 
 // plainHTTPHint returns a hint if err of the TLS handshake shows that the

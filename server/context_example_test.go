@@ -32,6 +32,20 @@ func ExampleConn_Context() {
 	// Output: websocket: closed by the peer with 1000 (normal closure): "not interested any more"
 }
 
+// Packages that know nothing of each other store values with one connection.
+func ExampleKey() {
+	var user server.Key[string] // a variable of a package
+	handler := server.Handler{
+		Open: func(c *server.Conn) { user.Set(c, "ann") },
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			if name, ok := user.Get(c); ok {
+				c.Sendf("%s: %s", name, p)
+			}
+		},
+	}
+	_ = handler
+}
+
 func ExampleValue() {
 	type user struct{ Name string }
 	handler := server.Handler{

@@ -89,3 +89,47 @@ func TestTypedValue(t *testing.T) {
 		t.Error("a value of another type")
 	}
 }
+
+// Keys of one type have values of their own, beside that of SetValue.
+func TestKeys(t *testing.T) {
+	var (
+		c, other server.Conn
+		a, b     server.Key[string]
+		failure  server.Key[error]
+		ours     client.Conn
+		one, two client.Key[int]
+	)
+	if v, ok := a.Get(&c); ok || v != "" {
+		t.Errorf("%q, %v without values", v, ok)
+	}
+	if v, ok := one.Get(&ours); ok || v != 0 {
+		t.Errorf("%d, %v without values", v, ok)
+	}
+	c.SetValue("plain")
+	for _, v := range []string{"first", "second"} {
+		a.Set(&c, v)
+		if got, ok := a.Get(&c); !ok || got != v {
+			t.Errorf("%q, %v, want %q", got, ok, v)
+		}
+	}
+	failure.Set(&c, nil)
+	if v, ok := failure.Get(&c); !ok || v != nil {
+		t.Errorf("%v, %v, want a stored nil", v, ok)
+	}
+	if v, ok := b.Get(&c); ok {
+		t.Errorf("%q of another key", v)
+	}
+	if v, ok := a.Get(&other); ok {
+		t.Errorf("%q of another connection", v)
+	}
+	check.Equal(t, c.Value(), any("plain"), "Value")
+	one.Set(&ours, 1)
+	two.Set(&ours, 2)
+	if v, ok := one.Get(&ours); !ok || v != 1 {
+		t.Errorf("%d, %v", v, ok)
+	}
+	if v, ok := two.Get(&ours); !ok || v != 2 {
+		t.Errorf("%d, %v", v, ok)
+	}
+	check.Equal(t, ours.Value(), nil, "Value")
+}

@@ -35,7 +35,7 @@ Exit codes:
   2    cannot connect: name, network, or a proxy that refuses
   3    TLS failed: certificate, protocol version, not a TLS server
   4    the server did not accept the opening handshake
-  5    the server broke the protocol
+  5    the server broke the protocol, or a limit of this client
   6    the connection was lost
   7    timeout
   8    the server closed the connection before the check was done

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
@@ -81,8 +82,6 @@ func (o *conformDriveOptions) check(rest []string) error {
 		return usagef("conform drive takes one URL, not %d", len(rest))
 	case strings.Contains(rest[0], "?"):
 		return usagef("the URL of a fuzzing server has no query")
-	case o.agent == "":
-		return usagef("-agent takes a name: the server keeps the results under it")
 	case o.parallel < 1:
 		return usagef("-parallel takes a number of cases, not %d", o.parallel)
 	}
@@ -102,13 +101,13 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 		return nil
 	}
 	cfg := &client.Config{
-		TLS: trust,
 		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			p.connected.Store(err == nil)
 			return nc, err
 		}),
 	}
+	clienttls.Set(cfg, trust)
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -75,6 +76,7 @@ type connectOptions struct {
 	closing     closeFlag
 	ping        time.Duration
 	maxMessage  sizeFlag
+	maxSend     sizeFlag
 	compress    bool // an error without it
 	record      string
 	reconnect   bool
@@ -90,7 +92,7 @@ const (
 )
 
 func newConnectOptions() *connectOptions {
-	o := new(connectOptions)
+	o := &connectOptions{maxSend: defaultMaxInput}
 	o.dialContext = o.dialTransport
 	return o
 }
@@ -115,6 +117,7 @@ func (o *connectOptions) addConnection(flags *flag.FlagSet) {
 	flags.DurationVar(&o.ping, "ping", 0, "send a Ping with this `interval`, and give up if nothing is received for as long after\none (default: none)")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "open another connection when one cannot be opened or ends, unless the server closes\nwith 1000 or refuses in a way that will not change, such as 404. The waits are random\nand grow to 30s. The messages of -x are sent on each connection; lines that are typed\nin an outage are sent after it. Messages of the server in an outage are lost")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
+	flags.Var(&o.maxSend, "max-send", "read messages up to this `size` from files and standard input, or none for any size")
 	flags.BoolVar(&o.compress, "compress", false, "require compression: it is an error, exit code 4, if the server does not accept the\noffer of -compression")
 }
 
@@ -137,6 +140,9 @@ type untilFlag struct{ expression *regexp.Regexp }
 func (u *untilFlag) String() string { return "" }
 
 func (u *untilFlag) Set(text string) (err error) {
+	if text == "" {
+		return errors.New("an empty expression matches each message; -expect 1 ends with the first one")
+	}
 	u.expression, err = regexp.Compile(text)
 	return err
 }
@@ -154,6 +160,9 @@ type closeFlag struct {
 func (c *closeFlag) String() string { return "" }
 
 func (c *closeFlag) Set(text string) error {
+	if text == "" {
+		return errors.New("it must be a code, and perhaps a reason after a space")
+	}
 	e, err := parseClose(text)
 	if err != nil {
 		return err
@@ -199,10 +208,13 @@ func (o *connectOptions) source(std streams, out *output) source {
 	case !o.readsInput():
 		return givenMessages(o.prepared, nil)
 	case std.inTerminal:
-		return givenMessages(o.prepared, typedMessages(std.in, out))
+		return givenMessages(o.prepared, o.typedMessages(std.in, out))
 	}
 	return givenMessages(o.prepared, o.pipedMessages(std.in))
 }
+
+// sendLimit is the limit of messages that are read to be sent.
+func (o *connectOptions) sendLimit() inputLimit { return inputLimit{o.maxSend, "-max-send"} }
 
 // prepare reads the messages of -x.
 func (o *connectOptions) prepare(in io.Reader) error {
@@ -316,7 +328,11 @@ func (o *connectOptions) dial(ctx context.Context, url string, out *output, prog
 	if err != nil {
 		out.failure(err)
 		link.close()
-		return nil, progress.exitCode(err)
+		code := progress.exitCode(err)
+		if code != exitInterrupted && code != exitUsage {
+			out.note("\"fibersock check URL\" explains more.") // the URL may have a secret in its query
+		}
+		return nil, code
 	}
 	link.set(conn)
 	if out.interactive {
@@ -388,10 +404,12 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 	}
 	cfg.Limits = client.Limits{Message: int64(o.maxMessage)}
 	cfg.Control = true
-	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
-		p.secured.Store(true)
-		out.details("* %s", describeTLS(state))
-		return nil
+	if secure := clienttls.Of(cfg); secure != nil {
+		secure.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
+			p.secured.Store(true)
+			out.details("* %s", describeTLS(state))
+			return nil
+		}
 	}
 	cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		p.connected.Store(false)
@@ -420,7 +438,7 @@ func loadCertificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := pemLimit.readFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,8 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"hangs up in the handshake", answering(""), "ws://ADDR", exitRefused, "EOF"},
 		{"not HTTP", answering("SSH-2.0-OpenSSH\r\n"), "ws://ADDR", exitRefused, "handshake"},
 		{"404", answering("HTTP/1.1 404 Nothing\r\nContent-Length: 5\r\n\r\n\x1b[2Jx"), "ws://ADDR", exitRefused, "404"},
+		{"no answer of a proxy", silent, "-timeout 50ms -proxy socks5://ADDR ws://example.com/", exitTimeout, ": SOCKS greeting: no open connection for 50ms (-timeout)"},
+		{"a refusal, which check explains", answering("HTTP/1.1 404 Nothing\r\n\r\n"), "ws://ADDR", exitRefused, "\"fibersock check URL\" explains more."},
 		{"a wrong Sec-WebSocket-Accept", answering("HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n"), "ws://ADDR", exitRefused, "Sec-WebSocket-Accept"},
 		{"no answer to the handshake", silent, "-timeout 50ms ws://ADDR", exitTimeout, "50ms (-timeout)"},
 		{"a masked frame", says([]byte{0x81, 0x80, 1, 2, 3, 4}), "ws://ADDR", exitFailed, "1002"},

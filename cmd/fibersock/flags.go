@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -82,14 +83,50 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 			return nil, err
 		}
 		if err != nil {
-			return nil, usagef("%s%s", err, suggestFlag(flags, err))
+			return nil, usagef("%s%s", explainValue(flags, err), suggestFlag(flags, err))
 		}
 		if flags.NArg() == 0 {
-			return rest, nil
+			return rest, checkEmpty(flags)
 		}
 		rest = append(rest, flags.Arg(0))
 		args = flags.Args()[1:]
 	}
+}
+
+// explainValue returns the text of err of flags.Parse. For a value that package
+// flag cannot parse, it names the form of the values.
+func explainValue(flags *flag.FlagSet, err error) string {
+	text, found := strings.CutSuffix(err.Error(), ": parse error")
+	_, name, named := strings.Cut(text, " for flag -")
+	if !found || !named || flags.Lookup(name) == nil {
+		return err.Error()
+	}
+	if value, ok := flags.Lookup(name).Value.(flag.Getter); ok {
+		switch value.Get().(type) {
+		case time.Duration:
+			return text + ": it must be a time with a unit, such as 10s, 500ms or 1m"
+		case int:
+			return text + ": it must be a whole number"
+		case float64:
+			return text + ": it must be a number"
+		}
+	}
+	return err.Error()
+}
+
+// checkEmpty returns an error if a flag for a text was given without one, such
+// as -exec "$COMMAND" of a shell in which the variable is not set.
+func checkEmpty(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		text, ok := f.Value.(flag.Getter)
+		if !ok {
+			return
+		}
+		if s, ok := text.Get().(string); ok && strings.TrimSpace(s) == "" {
+			err = usagef("-%s has an empty value; leave the flag out for its default", f.Name)
+		}
+	})
+	return err
 }
 
 // parsed shows the result of parse: the help or an error. If there is neither,
@@ -185,6 +222,8 @@ func (s *sizeFlag) String() string {
 		return "none"
 	case n == 0:
 		return "16M"
+	case n%(1<<20) == 0:
+		return strconv.FormatInt(n>>20, 10) + "M"
 	default:
 		return strconv.FormatInt(n, 10)
 	}

@@ -50,14 +50,16 @@ const maxInflated = 1 << 20
 type frameOptions struct {
 	base64, raw, json bool
 	from              string
+	maxInput          sizeFlag
 }
 
 func frameFlags() (*flag.FlagSet, *frameOptions) {
-	o := new(frameOptions)
+	o := &frameOptions{maxInput: defaultMaxInput}
 	flags := newFlags("frame", frameUsage, frameExitCodes)
 	flags.BoolVar(&o.base64, "base64", false, "BYTES or standard input are base64")
 	flags.BoolVar(&o.raw, "raw", false, "standard input is the bytes themselves")
 	flags.StringVar(&o.from, "from", "", "check the mask too: the bytes are from this `side`, client or server")
+	flags.Var(&o.maxInput, "max-input", "read standard input up to this `size`: bytes, 64K, 16M, or none for any size")
 	flags.BoolVar(&o.json, "json", false, "write a line of JSON for each frame")
 	return flags, o
 }
@@ -101,7 +103,7 @@ func frameCommand(ctx context.Context, args []string, std streams) exitCode {
 func (o *frameOptions) input(args []string, in io.Reader) ([]byte, error) {
 	text := strings.Join(args, " ")
 	if len(args) == 0 {
-		b, err := io.ReadAll(in)
+		b, err := inputLimit{o.maxInput, "-max-input"}.readAll(in, "standard input")
 		if err != nil || o.raw {
 			return b, err
 		}

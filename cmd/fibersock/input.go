@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -78,7 +77,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 	switch d := o.delimiter; {
 	case d.set && d.text == "":
 		return func() (outgoing, bool, error) {
-			all, err := io.ReadAll(reader)
+			all, err := o.sendLimit().readAll(reader, "the input")
 			if err == nil {
 				err = io.EOF
 			}
@@ -86,7 +85,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 		}
 	case d.set:
 		return func() (outgoing, bool, error) {
-			payload, ok, err := readUntil(reader, []byte(d.text))
+			payload, ok, err := o.sendLimit().readUntil(reader, []byte(d.text))
 			return outgoing{payload: payload}, ok, err
 		}
 	case o.chunked():
@@ -97,7 +96,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 		}
 	}
 	return func() (outgoing, bool, error) {
-		line, ok, err := readLine(reader)
+		line, ok, err := o.sendLimit().readLine(reader)
 		return outgoing{payload: line}, ok, err
 	}
 }
@@ -110,9 +109,9 @@ func (o *connectOptions) chunked() bool {
 
 // typedMessages returns the source of a terminal: the lines that the editor of
 // out returns, or those of the terminal itself.
-func typedMessages(in io.Reader, out *output) source {
+func (o *connectOptions) typedMessages(in io.Reader, out *output) source {
 	reader := bufio.NewReader(in)
-	read := readLine
+	read := o.sendLimit().readLine
 	if out.editing() {
 		read = out.editedLine
 	}
@@ -123,27 +122,6 @@ func typedMessages(in io.Reader, out *output) source {
 			out.answered()
 		}
 		return outgoing{payload: line, typed: true}, ok, err
-	}
-}
-
-// readLine reads a line, and removes its end.
-func readLine(r *bufio.Reader) (line []byte, ok bool, err error) {
-	line, ok, err = readUntil(r, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r")), ok, err
-}
-
-// readUntil reads up to a delimiter or to the end of input, and returns the
-// text without the delimiter. ok is false at the end of input.
-func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, ok bool, err error) {
-	for {
-		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
-		text = append(text, part...)
-		if before, found := bytes.CutSuffix(text, delimiter); found {
-			return before, true, err
-		}
-		if err != nil {
-			return text, len(text) > 0, err
-		}
 	}
 }
 
@@ -231,7 +209,7 @@ func (o *connectOptions) argument(text string, in io.Reader) (outgoing, error) {
 	case strings.HasPrefix(name, "@"):
 		return o.message([]byte(name))
 	case name == "-":
-		payload, err := io.ReadAll(in)
+		payload, err := o.sendLimit().readAll(in, "standard input")
 		if err != nil {
 			return outgoing{}, err
 		}
@@ -242,7 +220,7 @@ func (o *connectOptions) argument(text string, in io.Reader) (outgoing, error) {
 
 // file returns the message with the bytes of a file.
 func (o *connectOptions) file(name string) (outgoing, error) {
-	payload, err := os.ReadFile(name)
+	payload, err := o.sendLimit().readFile(name)
 	if err != nil {
 		return outgoing{}, err
 	}

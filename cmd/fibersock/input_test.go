@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -81,6 +82,66 @@ func TestMessagesThatCannotBeSent(t *testing.T) {
 		if r.code != exitUsage || !strings.Contains(r.err, c.err) {
 			t.Errorf("%q: %+v, want %q", c.args, r, c.err)
 		}
+	}
+}
+
+// zeros has no end, as /dev/zero. It counts the bytes that are read.
+type zeros struct{ read int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	clear(p)
+	z.read += int64(len(p))
+	return len(p), nil
+}
+
+func TestInputWithoutEndIsReadUpToALimit(t *testing.T) {
+	url := startServer(t, echoServer())
+	long := writeFile(t, strings.Repeat("x", 4<<10+1))
+	for args, want := range map[string]string{
+		"connect -max-send 4K -x @- " + url:            "-x \"@-\": standard input exceeds -max-send (4096)",
+		"connect -max-send 4K -x @" + long + " " + url: long + " exceeds -max-send (4096)",
+		"connect -max-send 4K -delimiter EMPTY " + url: "standard input: the input exceeds -max-send (4096)",
+		"connect -max-send 4K " + url:                  "standard input: the text up to the next delimiter exceeds -max-send (4096)",
+		"connect -max-send 4K -delimiter ab " + url:    "standard input: the text up to the next delimiter exceeds -max-send (4096)",
+		"replay -max-send 4K - " + url:                 "standard input, line 1: the text up to the next delimiter exceeds -max-send (4096)",
+		"replay -max-send 4K " + long + " " + url:      long + ", line 1: the text up to the next delimiter exceeds -max-send (4096)",
+		"frame -max-input 4K -raw":                     "standard input exceeds -max-input (4096)",
+		"frame -max-input 4K":                          "standard input exceeds -max-input (4096)",
+	} {
+		fields := strings.Fields(args)
+		for i := range fields {
+			if fields[i] == "EMPTY" {
+				fields[i] = ""
+			}
+		}
+		in := new(zeros)
+		if r := runWith(t, in, fields...); r.code != exitUsage || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v, want %q", args, r, want)
+		}
+		if in.read > 64<<10 {
+			t.Errorf("%s: %d bytes were read", args, in.read)
+		}
+	}
+	if r := runWith(t, nil, "connect", "-wait", "0s", "-max-send", "4097", "-x", "@"+long, url); r.code != exitOK {
+		t.Errorf("a file as long as the limit: %+v", r)
+	}
+	var tooLong *inputLimitError
+	if _, err := (inputLimit{3, "-o"}).readAll(new(zeros), "it"); !errors.As(err, &tooLong) || tooLong.limit.size != 3 {
+		t.Errorf("%v", err)
+	}
+	if b, err := (inputLimit{-1, "-o"}).readAll(strings.NewReader("abc"), "it"); err != nil || string(b) != "abc" {
+		t.Errorf("no limit: %q, %v", b, err)
+	}
+	if _, err := readKeyPair("/dev/zero", "/dev/zero"); err == nil {
+		t.Error("a certificate without end")
+	}
+}
+
+func TestReplayWaitsForRecordedMessagesOnly(t *testing.T) {
+	url := startServer(t, &server.Server{Handler: server.Handler{Message: func(*server.Conn, wire.Opcode, []byte) {}}})
+	file := writeFile(t, `{"time":"2026-01-02T03:04:05Z","direction":"out","type":"text","text":"a"}`)
+	if r := runWith(t, nil, "replay", file, url); r.code != exitOK || r.err != "" {
+		t.Errorf("%+v", r) // with a remark about missing replies, if it waited for one
 	}
 }
 
@@ -348,13 +409,15 @@ func TestReplayOfFilesThatAreNoRecordings(t *testing.T) {
 		"\n{\n":                          "line 2: unexpected end",
 		`{"type":"open","time":"today"}`: "line 1: parsing time",
 		"{\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"text\",\"text\":1}": "line 1: json",
+		"": "has no messages",
+		"{\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"open\"}\n": "has no messages",
 	} {
-		if _, err := openRecording(writeFile(t, content), nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := newConnectOptions().openRecording(writeFile(t, content), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
 	}
 	long := `{"time":"2026-01-02T03:04:05Z","direction":"out","type":"text","text":"` + strings.Repeat("x", 1<<20) + `"}`
-	if r, err := openRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`), nil); err != nil || len(r.sent) != 1 {
+	if r, err := newConnectOptions().openRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`), nil); err != nil || len(r.sent) != 1 {
 		t.Errorf("%v", err)
 	}
 }

@@ -168,6 +168,42 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+func TestEmptyValuesOfFlags(t *testing.T) {
+	for _, args := range [][]string{
+		{"serve", "-exec", ""}, {"serve", "-exec", " "}, {"serve", "-static", ""}, {"serve", "-unix", ""}, {"serve", "-addr", ""},
+		{"serve", "-tls-cert", "", "-tls-key", ""}, {"serve", "-origin", ""}, {"serve", "-subprotocol", ""}, {"serve", ""},
+		{"connect", "-proxy", "", "ws://localhost/"}, {"connect", "-unix=", "ws://localhost/"}, {"connect", "-origin", "", "ws://localhost/"},
+		{"connect", "-cert", "", "ws://localhost/"}, {"connect", "-cacert", "", "ws://localhost/"}, {"connect", "-record", "", "ws://localhost/"},
+		{"connect", "-until", "", "ws://localhost/"}, {"connect", "-close", "", "ws://localhost/"}, {"connect", "-H", "", "ws://localhost/"},
+		{"connect", "-compression", "", "ws://localhost/"}, {"connect", "-max-send", "", "ws://localhost/"}, {"connect", ""},
+		{"check", "-proxy", "", "ws://localhost/"}, {"bench", "-unix", "", "ws://localhost/"}, {"bridge", "-proxy", "", "-", "ws://localhost/"},
+		{"frame", "-from", "", "00"}, {"conform", "client", "-out", ""}, {"conform", "server", "-expect", "", "ws://localhost/"},
+		{"conform", "client", "-addr", ""}, {"conform", "drive", "-agent", "", "ws://localhost/"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a server that starts serves until then
+		var errors bytes.Buffer
+		if code := run(ctx, args, strings.NewReader(""), io.Discard, &errors); code != exitUsage || ctx.Err() != nil {
+			t.Errorf("%q: exit code %d, %s", args, code, errors.String())
+		}
+		cancel()
+	}
+}
+
+func TestValuesOfFlagsThatCannotBeParsed(t *testing.T) {
+	for args, want := range map[string]string{
+		"connect -wait 1 ws://localhost/":       `fibersock: invalid value "1" for flag -wait: it must be a time with a unit, such as 10s, 500ms or 1m`,
+		"connect -expect x ws://localhost/":     `fibersock: invalid value "x" for flag -expect: it must be a whole number`,
+		"connect -max-message x ws://localhost": "it must be a number of bytes",
+		"bench -rate x ws://localhost/":         "for flag -rate: it must be a number",
+		"serve -tls=maybe":                      "for -tls: parse error",
+		"replay f":                              "not 1 argument\n",
+	} {
+		if r := runWith(t, nil, strings.Fields(args)...); r.code != exitUsage || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v, want %q", args, r, want)
+		}
+	}
+}
+
 func TestNeitherFilesNorTheNullDeviceAreTerminals(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

@@ -20,7 +20,7 @@ const replayUsage = `Usage: fibersock replay [flags] FILE URL
 Sends the messages that "fibersock connect -record FILE" has sent, with the
 times between them, and writes the received messages to standard output. It
 waits until as many messages are received as in the recording, for 10 seconds
-each.
+each. A file without messages is an error.
 
 FILE has lines of JSON, as -json writes them; - is standard input. Only the
 fields time, direction, type, text and data are used.
@@ -62,7 +62,7 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	switch {
 	case err != nil:
 	case len(rest) != 2:
-		err = usagef("replay takes a file and a URL, not %d arguments", len(rest))
+		err = usagef("replay takes a file and a URL, not %s", plural(int64(len(rest)), "argument"))
 	case !(o.speed >= 0):
 		err = usagef("-speed takes a factor that is not negative, not %v", o.speed)
 	default:
@@ -70,7 +70,7 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	}
 	if err == nil {
 		err = untilInterrupted(ctx, func() (err error) {
-			o.replay, err = openRecording(rest[0], std.in)
+			o.replay, err = o.openRecording(rest[0], std.in)
 			return err
 		})
 	}
@@ -85,35 +85,38 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 }
 
 // openRecording reads a file of -record, or in for "-".
-func openRecording(name string, in io.Reader) (*recording, error) {
+func (o *connectOptions) openRecording(name string, in io.Reader) (*recording, error) {
 	if name == "-" {
-		return readRecording("standard input", in)
+		return readRecording("standard input", in, o.sendLimit())
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return readRecording(name, file)
+	return readRecording(name, file, o.sendLimit())
 }
 
-// readRecording reads the lines of -record. name is for errors.
-func readRecording(name string, in io.Reader) (*recording, error) {
+// readRecording reads the lines of -record, each up to a limit. name is for
+// errors.
+func readRecording(name string, in io.Reader, limit inputLimit) (*recording, error) {
 	r := new(recording)
 	reader := bufio.NewReader(in)
 	var start time.Time
 	for number := 1; ; number++ {
-		line, ok, err := readLine(reader)
+		line, ok, err := limit.readLine(reader)
 		if ok && len(bytes.TrimSpace(line)) > 0 {
 			if err := r.add(line, &start); err != nil {
 				return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
 			}
 		}
 		switch {
+		case errors.Is(err, io.EOF) && len(r.sent)+len(r.received) == 0:
+			return nil, fmt.Errorf("%s has no messages: a recording is a file of -record, or the output of -json", name)
 		case errors.Is(err, io.EOF):
 			return r, nil
 		case err != nil:
-			return nil, err
+			return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
 		}
 	}
 }

@@ -206,7 +206,7 @@ func (o *serveOptions) listen(notes io.Writer) (net.Listener, exitCode, error) {
 func (o *serveOptions) certificate() (tls.Certificate, error) {
 	switch {
 	case o.certFile != "":
-		return tls.LoadX509KeyPair(o.certFile, o.keyFile)
+		return readKeyPair(o.certFile, o.keyFile)
 	case o.selfSigned:
 		host, _, _ := net.SplitHostPort(o.addr)
 		return selfSigned(host)

@@ -160,7 +160,14 @@ func TestServeStaticFiles(t *testing.T) {
 		check.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
 		check.Must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	links := os.Symlink("../outside", filepath.Join(dir, "page", "link")) == nil
+	links := true
+	for name, target := range map[string]string{
+		"link": "../outside", "absolute": filepath.Join(dir, "page/app.js"), "hidden": ".git/config", "hiddendir": ".git", "twice": "hidden",
+		"up": "sub/../.git/config", "loop": "loop", "good": "sub/../app.js", "sub/good": "../app.js", "subdir": "./sub",
+	} {
+		check.Must(t, os.MkdirAll(filepath.Join(dir, "page/sub"), 0o700))
+		links = os.Symlink(target, filepath.Join(dir, "page", name)) == nil && links
+	}
 	addr, _ := startServe(t, "-static", filepath.Join(dir, "page"))
 	url := "http://" + addr
 	if r, body := httpGet(t, url+"/app.js"); r.StatusCode != 200 || body != "let x" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
@@ -175,8 +182,23 @@ func TestServeStaticFiles(t *testing.T) {
 		}
 	}
 	if links {
-		if r, body := httpGet(t, url+"/link"); r.StatusCode != 404 || strings.Contains(body, "secret") {
-			t.Errorf("the link out of the directory: %v, %q", r.Status, body)
+		for _, path := range []string{"/link", "/absolute", "/hidden", "/hiddendir/", "/hiddendir/config", "/twice", "/up", "/loop"} {
+			if r, body := httpGet(t, url+path); r.StatusCode != 404 || strings.Contains(body, "secret") {
+				t.Errorf("the link %s: %v, %q", path, r.Status, body)
+			}
+		}
+		for _, path := range []string{"/good", "/sub/good", "/subdir/good"} {
+			if r, body := httpGet(t, url+path); r.StatusCode != 200 || body != "let x" {
+				t.Errorf("the link %s: %v, %q", path, r.Status, body)
+			}
+		}
+		var listed []string
+		_, body := httpGet(t, url+"/")
+		for _, line := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+			listed = append(listed, line[1])
+		}
+		if want := []string{"app.js", "good", "sub/", "subdir"}; !slices.Equal(listed, want) {
+			t.Errorf("the list has %q, want %q", listed, want)
 		}
 	}
 	c := dial(t, "ws://"+addr+"/echo", nil)

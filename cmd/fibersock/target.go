@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 )
 
 // targetOptions are the flags of connect, replay, check, bench and bridge about
@@ -66,7 +67,7 @@ func (o *targetOptions) config() (*client.Config, error) {
 		return nil, err
 	}
 	if o.certFile != "" {
-		certificate, err := tls.LoadX509KeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
+		certificate, err := readKeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
 		if err != nil {
 			return nil, fmt.Errorf("-cert %s: %w", o.certFile, err)
 		}
@@ -77,8 +78,9 @@ func (o *targetOptions) config() (*client.Config, error) {
 	}
 	cfg := &client.Config{
 		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols,
-		TLS: secure, Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
+		Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
 	}
+	clienttls.Set(cfg, secure)
 	if o.unixSocket != "" {
 		cfg.Proxy = nil
 		cfg.DialContext = client.DialFunc(o.dialTransport) // diagnose needs a DialFunc

@@ -263,6 +263,9 @@ func pingFinding(ctx context.Context, err error) Finding {
 			f.Advice = []string{"The server authorizes after the handshake: send the credential that it expects."}
 		case wire.TryAgainLater, wire.ServiceRestart, wire.GoingAway:
 			f.Advice = []string{"The server is overloaded or restarts: try again later."}
+		case wire.MessageTooBig:
+			f.Text = "The server accepted the connection and closed it with 1009: a message or frame exceeds a limit of the server."
+			f.Advice = []string{"The check sends Pings only, of 8 bytes: raise the limit of the server, or of a proxy that reads the frames."}
 		default:
 			f.Advice = []string{"The server's log names the reason."}
 		}
@@ -273,6 +276,11 @@ func pingFinding(ctx context.Context, err error) Finding {
 				"A proxy between may hold back the server's frames: switch its buffering off (nginx: proxy_buffering off)."}}
 	}
 	var failed *client.FailError
+	var limit *client.LimitError
+	if errors.As(err, &limit) {
+		return Finding{Kind: "limit", Text: fmt.Sprintf("The server sent more than this client accepts: the %s exceeds %s.", limit.Limit, limit.Option),
+			Advice: []string{"The connection works. A client of this server needs a higher limit: -max-message of connect and replay, Limits of a client of this library."}}
+	}
 	if errors.As(err, &failed) {
 		return Finding{Kind: "protocol", Text: "The server broke a rule of the protocol after the handshake.",
 			Advice: []string{"The server, or a proxy that writes into the connection, sends bytes that are no frames: \"fibersock frame\" explains bytes."}}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/cmd/fibersock/internal/diagnose"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
@@ -30,6 +31,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
 )
+
+// secured returns a configuration with TLS.
+func secured(secure *tls.Config) *client.Config {
+	cfg := new(client.Config)
+	clienttls.Set(cfg, secure)
+	return cfg
+}
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
@@ -360,7 +368,7 @@ func TestFailuresOfTLS(t *testing.T) {
 			"tls", "", diagnose.Security},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := diagnose.Check(t.Context(), "wss://"+serve(t, tt.server)+"/", &client.Config{TLS: &tls.Config{RootCAs: tt.roots}})
+			r := diagnose.Check(t.Context(), "wss://"+serve(t, tt.server)+"/", secured(&tls.Config{RootCAs: tt.roots}))
 			checkProblem(t, r, tt.kind, tt.step, tt.advice)
 			if strings.HasPrefix(tt.kind, "certificate") && (r.TLS == nil || len(r.TLS.SHA256) != 64 || r.TLS.Verified) {
 				t.Errorf("the certificate is reported as %+v", r.TLS)
@@ -413,14 +421,16 @@ func TestConnectionThatWorks(t *testing.T) {
 		t.Errorf("the steps took %v ms of %v", sum, r.Milliseconds)
 	}
 
-	r = diagnose.Check(t.Context(), "https://"+encrypted+"/", &client.Config{TLS: &tls.Config{RootCAs: trusted}, Subprotocols: []string{"other"}})
+	offering := secured(&tls.Config{RootCAs: trusted})
+	offering.Subprotocols = []string{"other"}
+	r = diagnose.Check(t.Context(), "https://"+encrypted+"/", offering)
 	check.Equal(t, strings.Join(stepNames(r), ", "), "tcp ok, tls ok, handshake ok, ping ok, close ok", "steps")
 	if !r.OK || !r.TLS.Verified || r.TLS.ALPN != "http/1.1" && r.TLS.ALPN != "" || r.HTTP.Status != 101 || r.HTTP.Version != "HTTP/1.1" {
 		t.Errorf("%+v, %+v, %+v", r, r.TLS, r.HTTP)
 	}
 	check.Equal(t, kinds(r), "http-url subprotocol", "notes")
 
-	r = diagnose.Check(t.Context(), "wss://"+encrypted+"/", &client.Config{TLS: &tls.Config{InsecureSkipVerify: true}})
+	r = diagnose.Check(t.Context(), "wss://"+encrypted+"/", secured(&tls.Config{InsecureSkipVerify: true}))
 	if !r.OK || r.TLS.Verified || kinds(r) != "certificate-self-signed" {
 		t.Errorf("%+v, %+v", r, r.TLS)
 	}
@@ -439,7 +449,7 @@ func TestCertificateThatExpiresSoon(t *testing.T) {
 	cert, trusted, err := testcert.NewUntil(time.Now().Add(50*time.Hour), "127.0.0.1")
 	check.Must(t, err)
 	addr := start(t, new(server.Server), &tls.Config{Certificates: []tls.Certificate{cert}})
-	r := diagnose.Check(t.Context(), "wss://"+addr+"/", &client.Config{TLS: &tls.Config{RootCAs: trusted}})
+	r := diagnose.Check(t.Context(), "wss://"+addr+"/", secured(&tls.Config{RootCAs: trusted}))
 	if !r.OK || kinds(r) != "certificate-expires" || !strings.Contains(r.Notes[0].Text, "in 2 days") {
 		t.Errorf("%+v", r)
 	}
@@ -550,6 +560,8 @@ func TestFailuresOfTheOpenConnection(t *testing.T) {
 		"closed by 1008": {"open\nsend close 1008 \"token\"\nexpect close 1008\n", "closed", "credential"},
 		"closed by 1013": {"open\nsend close 1013\nexpect close 1013\n", "closed", "later"},
 		"closed by 4000": {"open\nsend close 4000\nexpect close 4000\n", "closed", "log"},
+		"closed by 1009": {"open\nsend close 1009\nexpect close 1009\n", "closed", "limit of the server"},
+		"over the limit": {"open\nsend 82 7f 00 00 00 00 01 00 00 01\nexpect close 1009\n", "limit", "-max-message"},
 		"no frames":      {"open\nsend \"HTTP\"\n", "protocol", "fibersock frame"},
 		"a cut":          {"open\nhangup\n", "lost", "load balancer"},
 	} {
@@ -568,6 +580,9 @@ func TestFailuresOfTheOpenConnection(t *testing.T) {
 				checkProblem(t, r, tt.kind, diagnose.Ping, tt.advice)
 				if tt.kind == "no-pong" && !strings.HasPrefix(r.Problem.Error, "no Pong for 10s (HandshakeTimeout)") {
 					t.Errorf("the error is %q", r.Problem.Error)
+				}
+				if strings.Contains(r.Problem.Text, "broke a rule") != (tt.kind == "protocol") {
+					t.Errorf("the text is %q", r.Problem.Text)
 				}
 				if r.WebSocket == nil {
 					t.Error("nothing is reported of the open connection")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/handshake"
 )
 
@@ -31,10 +32,10 @@ func (o *observer) explain(ctx context.Context, r *Report, err error) {
 	case isA[*handshake.FieldError](err):
 		r.Steps = nil
 		r.fail("", err, Finding{Kind: "usage", Text: "A header field or subprotocol cannot be sent."})
-	case errors.As(err, &proxy):
-		r.fail(last, err, o.proxyFinding(proxy))
 	case errors.Is(err, context.DeadlineExceeded):
 		r.fail(last, err, o.timeoutFinding(last))
+	case errors.As(err, &proxy):
+		r.fail(last, err, o.proxyFinding(proxy))
 	case !r.Connected:
 		r.fail(last, err, o.networkFinding(err))
 	case errors.As(err, &redirect):
@@ -54,6 +55,8 @@ func (o *observer) explain(ctx context.Context, r *Report, err error) {
 			r.TLS.describe(unverified.UnverifiedCertificates)
 		}
 		r.fail(last, err, o.tlsFinding(ctx, secure))
+	case o.url.Secure && !clienttls.Supported:
+		r.fail(last, err, Finding{Kind: "tls", Text: "This program is built without TLS.", Advice: []string{"Build it without the tag notls."}})
 	default: // the connection ended without a response
 		r.fail(last, err, o.noHTTP(ctx, err))
 	}

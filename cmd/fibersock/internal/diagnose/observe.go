@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/cmd/fibersock/internal/clienttls"
 	"github.com/fibersock/fibersock/handshake"
 )
 
@@ -70,9 +71,10 @@ func (o *observer) config() *client.Config {
 		o.connected, o.peer = time.Now(), peerOf(nc.RemoteAddr())
 		return &observedConn{nc, o}, nil
 	})
-	cfg.TLS = o.tlsConfig()
-	verify := cfg.TLS.VerifyConnection
-	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error {
+	secure := o.tlsConfig()
+	clienttls.Set(cfg, secure)
+	verify := secure.VerifyConnection
+	secure.VerifyConnection = func(state tls.ConnectionState) error {
 		o.mu.Lock()
 		o.secured, o.state = time.Now(), &state
 		o.mu.Unlock()
@@ -114,10 +116,11 @@ func (o *observer) proxy() *handshake.URL {
 
 // tlsConfig returns a copy of the caller's configuration of TLS.
 func (o *observer) tlsConfig() *tls.Config {
-	if o.cfg.TLS == nil {
+	secure := clienttls.Of(o.cfg)
+	if secure == nil {
 		return new(tls.Config)
 	}
-	return o.cfg.TLS.Clone()
+	return secure.Clone()
 }
 
 // trace returns the hooks of net.Dialer.

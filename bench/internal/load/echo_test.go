@@ -198,7 +198,7 @@ func TestBlockingConnectionsAreLeftOut(t *testing.T) {
 		}
 		defer enough.Do(func() { close(awake) })
 		r, err := Echo(t.Context(), Config{
-			Addr: s.serve(t, nil), Conns: 20, Payload: pattern(33), Blocking: 0.1, Duration: 100 * time.Millisecond, goroutines: goroutines,
+			Addr: s.serve(t, nil), Conns: 20, Payload: pattern(33), Blocking: 0.1, Duration: 500 * time.Millisecond, goroutines: goroutines,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -26,6 +26,36 @@ func (s *PolledSocket) exchanged() bool {
 	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.flags&flagFailed == 0
 }
 
+// outputEnder is a Conn with output at its end, as TLS has close_notify.
+type outputEnder interface {
+	// endOutput writes it and calls CloseWrite, when all input is answered. It
+	// returns false if there is none.
+	endOutput() bool
+}
+
+// end ends a connection whose input has ended. The caller owns the socket.
+func (s *PolledSocket) end() {
+	if c, ok := s.conn.(outputEnder); ok && s.mayEndOutput() && c.endOutput() {
+		return // the socket lingers
+	}
+	s.close(io.EOF)
+}
+
+// mayEndOutput reports whether the end of the output can be written.
+func (s *PolledSocket) mayEndOutput() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.awaitsAnswers() && s.flags&flagFailed == 0
+}
+
+// endInput discards the input from now on. The peer sends none, but has not
+// closed its side. Handlers of the connection are running.
+func (s *PolledSocket) endInput() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.step(eventInputEnd)
+}
+
 // close closes the descriptor and calls Conn.Closed. The caller owns the
 // socket.
 func (s *PolledSocket) close(err error) {

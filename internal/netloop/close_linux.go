@@ -26,16 +26,21 @@ func (s *PolledSocket) exchanged() bool {
 	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.flags&flagFailed == 0
 }
 
-// outputEnder is a Conn with output at its end, as TLS has close_notify.
-type outputEnder interface {
-	// endOutput writes it and calls CloseWrite, when all input is answered. It
-	// returns false if there is none.
+// layer is a Conn that lies between the socket and another Conn, as TLS does.
+type layer interface {
+	// endOutput ends the output by bytes of the layer, such as close_notify, and
+	// calls CloseWrite. It is called when all input is answered, and returns
+	// false if there are no such bytes.
 	endOutput() bool
+
+	// holdsInput reports whether the layer will pass on input that it has got,
+	// or will be ready for more. Until then a reset of the socket is not handled.
+	holdsInput() bool
 }
 
 // end ends a connection whose input has ended. The caller owns the socket.
 func (s *PolledSocket) end() {
-	if c, ok := s.conn.(outputEnder); ok && s.mayEndOutput() && c.endOutput() {
+	if c, ok := s.conn.(layer); ok && s.mayEndOutput() && c.endOutput() {
 		return // the socket lingers
 	}
 	s.close(io.EOF)

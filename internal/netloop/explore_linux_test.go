@@ -509,6 +509,8 @@ func (c *modelConn) endOutput() bool {
 	return true
 }
 
+func (c *modelConn) holdsInput() bool { return false }
+
 func (c *modelConn) Closed(error) {
 	w := (*world)(c)
 	if w.closed++; w.closed > 1 || w.closes != 1 || w.handler != "" {

@@ -330,6 +330,9 @@ func (s *PolledSocket) work(w *worker) {
 		s.end()
 		return
 	case taskWait:
+		if c, ok := s.conn.(layer); ok && c.holdsInput() {
+			return
+		}
 		if err := s.hangUp(); err != nil {
 			s.close(err)
 		}

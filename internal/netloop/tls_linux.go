@@ -499,7 +499,14 @@ func (c *secureConn) InputClosed() {
 	c.Conn.InputClosed()
 }
 
-// endOutput ends the output when all input is answered: see outputEnder.
+// holdsInput reports whether the handshake has input: it may be followed by data
+// that has arrived before a reset. See layer.
+func (c *secureConn) holdsInput() bool {
+	h := c.shake.Load()
+	return h != nil && !h.isOver() && !h.isWaiting()
+}
+
+// endOutput ends the output when all input is answered: see layer.
 func (c *secureConn) endOutput() bool {
 	if c.stage.Load() != secureInputEnded {
 		return false // there was no handshake

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -510,6 +511,57 @@ func TestFailedTLSHandshake(t *testing.T) {
 	if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("closed by %v", err)
 	}
+}
+
+// Data that has arrived behind the handshake and before a reset is handled,
+// although the handshake is not complete when the loop notices the reset.
+func TestResetDuringATLSHandshake(t *testing.T) {
+	got := make(chan string, 1)
+	begun, complete := make(chan struct{}), make(chan struct{})
+	l := serveTLS(t, Config{}, func(nc net.Conn) TLS {
+		return slowHandshake{&lineTLS{Conn: nc}, begun, complete}
+	}, func() *testConn {
+		return &testConn{received: func(_ *testConn, b []byte) ([]byte, bool) {
+			got <- string(b)
+			return nil, true
+		}}
+	})
+	nc, c := l.connect(t)
+	check.Must(t, check.Err(nc.Write([]byte("hello\nhalf a request\n"))))
+	<-begun
+	nc.SetLinger(0)
+	nc.Close()
+	s := c.socket.(*secureSocket).PolledSocket
+	for noticed := false; !noticed; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		noticed = s.interest == interestNothing || s.fd < 0
+		s.mu.Unlock()
+	}
+	close(complete)
+	if err := <-l.closed; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("closed by %v", err)
+	}
+	select {
+	case text := <-got:
+		if text != "half a request" {
+			t.Errorf("received %q", text)
+		}
+	default:
+		t.Error("nothing was received")
+	}
+}
+
+// slowHandshake is a TLS whose handshake has read its input, and waits.
+type slowHandshake struct {
+	*lineTLS
+	begun, complete chan struct{}
+}
+
+func (c slowHandshake) Handshake() error {
+	_, err := c.line()
+	c.begun <- struct{}{}
+	<-c.complete
+	return err
 }
 
 // The handshake can arrive byte by byte, and data can arrive together with its

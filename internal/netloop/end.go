@@ -113,7 +113,7 @@ var endTable = [numStates][numEvents]transition{
 		eventReleased:   {stateOpen, doArm | doKick},
 		eventRefused:    {stateRefused, doFlush | doUnpause | doLinger | doArm},
 		eventCloseWrite: {stateFlushing, doFlush | doUnpause | doLinger | doArm},
-		eventInputEnd:   {stateInputEnded, doFlush | doUnpause | doArm},
+		eventInputEnd:   {stateInputEnded, doFlush | doArm},
 		eventEOF:        {stateInputClosed, doFlush | doArm},
 		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
 		eventClose:      {stateClosed, 0},

@@ -26,6 +26,41 @@ func (s *PolledSocket) exchanged() bool {
 	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.flags&flagFailed == 0
 }
 
+// layer is a Conn that lies between the socket and another Conn, as TLS does.
+type layer interface {
+	// endOutput ends the output by bytes of the layer, such as close_notify, and
+	// calls CloseWrite. It is called when all input is answered, and returns
+	// false if there are no such bytes.
+	endOutput() bool
+
+	// holdsInput reports whether the layer will pass on input that it has got,
+	// or will be ready for more. Until then a reset of the socket is not handled.
+	holdsInput() bool
+}
+
+// end ends a connection whose input has ended. The caller owns the socket.
+func (s *PolledSocket) end() {
+	if c, ok := s.conn.(layer); ok && s.mayEndOutput() && c.endOutput() {
+		return // the socket lingers
+	}
+	s.close(io.EOF)
+}
+
+// mayEndOutput reports whether the end of the output can be written.
+func (s *PolledSocket) mayEndOutput() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.awaitsAnswers() && s.flags&flagFailed == 0
+}
+
+// endInput discards the input from now on. The peer sends none, but has not
+// closed its side. Handlers of the connection are running.
+func (s *PolledSocket) endInput() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.step(eventInputEnd)
+}
+
 // close closes the descriptor and calls Conn.Closed. The caller owns the
 // socket.
 func (s *PolledSocket) close(err error) {

@@ -46,6 +46,8 @@
 //     is locked, which is after TLS in the lock order.
 //   - Config.Limit counts ciphertext. The space for a write is computed from
 //     its plaintext, which is smaller by 22 bytes for each record of TLS 1.3.
+//   - After close_notify, or an error of TLS, the socket lingers: the client
+//     may read the output, the alert or our close_notify, although it sends on.
 //   - Answers to KeyUpdates are replies: see WriteLimit.PauseRead. A turn ends
 //     after 16 of them.
 //   - Large messages are decrypted into the buffer of Conn.ReadBuffer. The

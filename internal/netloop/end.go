@@ -5,6 +5,7 @@ package netloop
 //
 //	                 input       output
 //	open             read        written
+//	inputEnded       discarded   written, until all input is answered
 //	inputClosed      EOF read    written, until all input is answered
 //	refused          discarded   written: a blocked sender is inside a frame
 //	refusedEOF       EOF read    written: a blocked sender is inside a frame
@@ -14,12 +15,17 @@ package netloop
 //	done             EOF read    written: close the descriptor
 //	aborted          EOF         discarded: shut down, close the descriptor
 //	closed           -           -
+//
+// The input of a connection with TLS ends by close_notify, and bytes may follow:
+// inputEnded. They are read, because the kernel answers unread input by a reset
+// when the descriptor is closed, and a reset discards output at the peer.
 
 // endState is a state of a socket.
 type endState uint8
 
 const (
 	stateOpen endState = iota + 1
+	stateInputEnded
 	stateInputClosed
 	stateRefused
 	stateRefusedEOF
@@ -35,7 +41,7 @@ const (
 // reads reports whether input may arrive.
 func (s endState) reads() bool {
 	switch s {
-	case stateOpen, stateRefused, stateFlushing, stateLingering, stateAborted:
+	case stateOpen, stateInputEnded, stateRefused, stateFlushing, stateLingering, stateAborted:
 		return true
 	}
 	return false
@@ -44,6 +50,13 @@ func (s endState) reads() bool {
 // delivers reports whether input is passed to the connection. Other input is
 // discarded.
 func (s endState) delivers() bool { return s == stateOpen }
+
+// inputOver reports whether no more input is passed to the connection because
+// the peer has ended it.
+func (s endState) inputOver() bool { return !s.reads() || s == stateInputEnded }
+
+// awaitsAnswers reports whether the connection ends when all input is answered.
+func (s endState) awaitsAnswers() bool { return s == stateInputEnded || s == stateInputClosed }
 
 // writes reports whether the connection may write.
 func (s endState) writes() bool { return s < stateFlushing }
@@ -61,6 +74,7 @@ const (
 	eventReleased                   // the goroutine that missed it is done
 	eventRefused                    // the connection accepts no more input
 	eventCloseWrite                 // CloseWrite was called
+	eventInputEnd                   // the peer sends no more, but has not closed its side
 	eventEOF                        // the peer has closed its side
 	eventAbort                      // Abort was called, a time limit is over, or epoll has failed
 	eventClose                      // the descriptor is closed
@@ -99,8 +113,22 @@ var endTable = [numStates][numEvents]transition{
 		eventReleased:   {stateOpen, doArm | doKick},
 		eventRefused:    {stateRefused, doFlush | doUnpause | doLinger | doArm},
 		eventCloseWrite: {stateFlushing, doFlush | doUnpause | doLinger | doArm},
+		eventInputEnd:   {stateInputEnded, doFlush | doArm},
 		eventEOF:        {stateInputClosed, doFlush | doArm},
 		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
+		eventClose:      {stateClosed, 0},
+	},
+	stateInputEnded: {
+		eventBuffered:   {stateInputEnded, doArm},
+		eventFlushed:    {stateInputEnded, doArm},
+		eventReturned:   {stateInputEnded, doKick},
+		eventResume:     {stateInputEnded, doKick},
+		eventMissed:     {stateInputEnded, doArm},
+		eventReleased:   {stateInputEnded, doArm | doKick},
+		eventRefused:    {stateRefused, doLinger},
+		eventCloseWrite: {stateFlushing, doLinger},
+		eventEOF:        {stateInputClosed, doArm},
+		eventAbort:      {stateAborted, doShutdown | doArm},
 		eventClose:      {stateClosed, 0},
 	},
 	stateInputClosed: {

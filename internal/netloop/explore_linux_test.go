@@ -64,7 +64,7 @@ type world struct {
 	burst       int    // plaintext that TLS has, in bytes
 	undelivered int    // plaintext that the connection has not got, in bytes
 	tlsErr      error  // of TLS.Read
-	notified    bool   // close_notify is sent
+	notifies    bool   // close_notify is sent
 
 	// The connection.
 	large      bool   // messages are large
@@ -74,7 +74,9 @@ type world struct {
 	refused    bool // a handler has returned that no more input is accepted
 	eofSeen    bool
 	readEOF    bool
+	notified   bool // the peer has sent close_notify
 	closeWrite bool // CloseWrite was called
+	endsOutput bool // the output was ended, because the input has, or by an error of TLS
 	aborted    bool
 	closed     int
 }
@@ -215,9 +217,6 @@ func (w *world) calls() *systemCalls {
 		shutdown: func(fd int32, how int) {
 			use("shutdown", fd)
 			switch how {
-			case syscall.SHUT_RD:
-				w.eof = true // behind the input
-				return
 			case syscall.SHUT_RDWR:
 				if w.socket.state != stateAborted {
 					w.fault("both directions are shut down in state %d", w.socket.state)
@@ -232,6 +231,9 @@ func (w *world) calls() *systemCalls {
 		},
 		close: func(fd int32) {
 			use("close", fd)
+			if w.notified && !w.eof && w.connected() && !w.writeFails {
+				w.fault("closed, although the peer may send behind close_notify")
+			}
 			w.closes++
 			w.registered = false
 		},
@@ -349,9 +351,11 @@ func (m *modelTLS) Read(p []byte) (int, error) {
 		case recordUpdate:
 			m.raw().Write(record[:])
 		case recordNotify:
+			m.w.notified = true
 			m.w.tlsErr = io.EOF
 		case recordInvalid:
 			m.raw().Write(record[:])
+			m.w.notified, m.w.endsOutput = true, true
 			m.w.tlsErr = errInvalid
 		}
 	}
@@ -359,14 +363,14 @@ func (m *modelTLS) Read(p []byte) (int, error) {
 }
 
 func (m *modelTLS) Write(p []byte) (int, error) {
-	if m.w.notified {
+	if m.w.notifies {
 		m.w.fault("TLS writes after close_notify")
 	}
 	return m.raw().Write(p)
 }
 
 func (m *modelTLS) CloseWrite() error {
-	m.w.notified = true
+	m.w.notifies, m.w.endsOutput = true, true
 	_, err := m.raw().Write([]byte{recordNotify})
 	return err
 }
@@ -495,6 +499,18 @@ func (c *modelConn) InputClosed() {
 	w.eofSeen = true
 }
 
+// endOutput is for a connection without TLS that has got close_notify.
+func (c *modelConn) endOutput() bool {
+	if !c.notified {
+		return false
+	}
+	c.endsOutput = true
+	c.socket.CloseWrite(false)
+	return true
+}
+
+func (c *modelConn) holdsInput() bool { return false }
+
 func (c *modelConn) Closed(error) {
 	w := (*world)(c)
 	if w.closed++; w.closed > 1 || w.closes != 1 || w.handler != "" {
@@ -618,7 +634,7 @@ var allSteps = []step{
 		w.closeWrite, w.ready = true, true
 		w.output().CloseWrite(false)
 	}},
-	{"CloseWrite after Close frames", false, func(w *world) bool { return !w.closeWrite && w.handler == "Received" }, func(w *world) {
+	{"CloseWrite after Close frames", false, func(w *world) bool { return !w.closeWrite && !w.notified && w.handler == "Received" }, func(w *world) {
 		w.closeWrite, w.ready = true, true
 		w.output().CloseWrite(true)
 	}},
@@ -638,15 +654,24 @@ var allSteps = []step{
 		return w.ready && w.handler == "" && w.eofSeen && w.closed == 0 && !w.closeWrite && !w.aborted
 	}, func(w *world) { w.ready = false }},
 	{"return", false, func(w *world) bool { return w.handler != "" && (!w.closeWrite || w.inCall()) }, nil},
-	{"return not ready", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
-	{"return full", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite && w.secure != nil }, nil},
-	{"return keeping input", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
-	{"return for another turn", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
-	{"close_notify", false, func(w *world) bool { return w.handler == "Received" && !w.eof && w.connected() }, func(w *world) { w.socket.closeRead() }},
-	{"return ready again", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return not ready", false, (*world).mayKeep, nil},
+	{"return full", false, func(w *world) bool {
+		return w.handler == "Received" && !w.closeWrite && (w.secure != nil || w.notified)
+	}, nil},
+	{"return keeping input", false, (*world).mayKeep, nil},
+	{"return for another turn", false, (*world).mayKeep, nil},
+	{"close_notify", false, func(w *world) bool { return w.mayKeep() && w.secure == nil }, func(w *world) {
+		w.notified = true
+		(*modelConn)(w).InputClosed()
+		w.socket.endInput()
+	}},
+	{"return ready again", false, (*world).mayKeep, nil},
 	{"return refusal", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 }
+
+// mayKeep reports whether Received may return a rest.
+func (w *world) mayKeep() bool { return w.handler == "Received" && !w.closeWrite && !w.notified }
 
 // canSend reports whether the peer may send.
 func (w *world) canSend() bool { return w.input == 0 && !w.eof && w.connected() }
@@ -713,7 +738,7 @@ func (w *world) state() state {
 	return w.stateOfTLS() + state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
 		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
-		"|", w.handler, w.ready, w.keeps, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
+		"|", w.handler, w.ready, w.keeps, w.refused, w.eofSeen, w.notified, w.closeWrite, w.endsOutput, w.aborted, w.closed))
 }
 
 // stateOfTLS is the part of the state that is in TLS.
@@ -731,7 +756,7 @@ func (w *world) stateOfTLS() state {
 		record = 0
 	}
 	return state(fmt.Sprint("TLS ", c.stage.Load(), w.shake() != nil, h.in.size(), h.waits, h.over, h.closed, w.handshake != nil,
-		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, record, w.tlsErr, w.notified, "|"))
+		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, record, w.tlsErr, w.notifies, "|"))
 }
 
 // check checks the invariants.
@@ -765,6 +790,7 @@ func (w *world) check() {
 		return // the handshake goes on
 	}
 	c, ready := w.secure, w.accepts()
+	ends := w.closeWrite || w.endsOutput
 	unread := s.out != nil && s.ext != nil && s.ext.replies > 1 // the peer does not read the replies
 	// No step is pending: then no work may be left.
 	switch {
@@ -778,25 +804,25 @@ func (w *world) check() {
 		w.fault("Writable is not called")
 	case s.out != nil && (w.space > 0 || w.writeFails):
 		w.fault("bytes are buffered, and can be written")
-	case w.closeWrite && s.out == nil && !w.finSent:
+	case ends && s.out == nil && !w.finSent:
 		w.fault("nothing is buffered, but FIN is not sent")
 	case w.finSent && w.eof:
 		w.fault("both sides have sent FIN, but not closed")
-	case (w.closeWrite || w.refused) && (s.ext == nil || !s.ext.final || s.ext.timer == nil):
+	case (ends || w.refused) && (s.ext == nil || !s.ext.final || s.ext.timer == nil):
 		w.fault("the end has no time limit")
-	case w.eofSeen && !w.refused && !w.closeWrite && ready && s.out == nil:
-		w.fault("the peer has closed its side, and all is answered, but not closed")
+	case w.eofSeen && !w.refused && !ends && ready && s.out == nil:
+		w.fault("the input has ended, and all is answered, but the output has not ended")
 	case s.ext != nil && s.ext.pending != nil && (ready && !unread || w.refused || w.closeWrite):
 		w.fault("the connection is ready for input that is kept")
 	case w.keeps && ready && !unread && !w.refused && !w.closeWrite:
 		w.fault("the connection is ready for input that it has kept")
 	case c != nil && c.stage.Load() == secureFailed && (s.state == stateOpen || s.state == stateInputClosed):
 		w.fault("TLS has failed, but the connection is open")
-	case c != nil && c.stage.Load() == secureInputEnded && !w.eof && !w.closeWrite && !w.refused:
+	case c != nil && c.stage.Load() == secureInputEnded && !w.eofSeen:
 		w.fault("the client has sent close_notify, but the input has not ended")
 	case c != nil && c.stage.Load() == secureOpen && w.undelivered > 0 && ready && !unread && !w.refused && !w.closeWrite && !w.eofSeen:
 		w.fault("the connection is ready for %d bytes that have been read", w.undelivered)
-	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || w.closeWrite):
+	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || ends || w.eofSeen):
 		w.fault("there is input to discard")
 	case (w.input > 0 || w.eof && !w.readEOF) && ready && !unread:
 		w.fault("there is input, and the connection is ready")

@@ -37,8 +37,9 @@ type Conn interface {
 	// is called by the goroutine that calls Received.
 	Partial() bool
 
-	// InputClosed is called when the peer has closed its side. The socket stays
-	// open until Ready reports true and the write buffer is empty.
+	// InputClosed is called when the peer has closed its side, or has ended its
+	// input by close_notify of TLS. The socket stays open until Ready reports
+	// true and the write buffer is empty.
 	InputClosed()
 
 	// Flushed is called when the write buffer has become empty. It reports
@@ -68,7 +69,8 @@ type Conn interface {
 	Panicked(value any, end bool) error
 
 	// Closed is called when the socket is closed. err is the reason, nil if
-	// the connection had accepted no more input.
+	// the connection had accepted no more input. It is io.EOF if the peer had
+	// ended its input before that.
 	Closed(err error)
 }
 

@@ -327,9 +327,12 @@ func (s *PolledSocket) work(w *worker) {
 	}
 	switch do.kind {
 	case taskEnd:
-		s.close(io.EOF)
+		s.end()
 		return
 	case taskWait:
+		if c, ok := s.conn.(layer); ok && c.holdsInput() {
+			return
+		}
 		if err := s.hangUp(); err != nil {
 			s.close(err)
 		}
@@ -452,7 +455,7 @@ const (
 	taskDiscard                  // input is discarded
 	taskWritable                 // Conn.Writable must be called first
 	taskWait                     // no input is accepted
-	taskEnd                      // the socket must be closed
+	taskEnd                      // the socket must be closed, behind the last output of TLS
 )
 
 // nextTask returns the owner's work, and notes that handlers will be called.
@@ -465,7 +468,7 @@ func (s *PolledSocket) nextTask() (do task) {
 	case s.flags&flagWritable != 0:
 		s.flags &^= flagWritable
 		do.kind = taskWritable
-	case !s.state.reads() && s.answered():
+	case s.state.inputOver() && s.answered():
 		do.kind = taskEnd
 	case !s.state.reads(), !s.acceptsInput(): // an event may be from before the pause, of a leader that had no processor since
 		do.kind = taskWait
@@ -552,18 +555,17 @@ func (s *PolledSocket) readEOF() {
 	answered := s.answered()
 	s.mu.Unlock()
 	if answered {
-		s.close(io.EOF)
+		s.end()
 	}
 }
 
-// answered reports whether the socket of a peer that has closed its side can be
-// closed: the peer has got all replies, or cannot get them. The caller holds
-// mu.
+// answered reports whether a connection whose input has ended can end: the peer
+// has got all replies, or cannot get them. The caller holds mu.
 func (s *PolledSocket) answered() bool {
 	switch {
 	case s.flags&flagFailed != 0, s.state == stateDone, s.state == stateAborted:
 		return true
-	case s.state == stateInputClosed:
+	case s.state.awaitsAnswers():
 		return s.out == nil && s.conn.Ready()
 	}
 	return false
@@ -614,7 +616,7 @@ func (s *PolledSocket) hasWork() bool {
 		return false
 	case s.flags&flagWritable != 0, s.interest == 0:
 		return true
-	case !s.state.reads():
+	case s.state.inputOver():
 		return s.answered()
 	case s.paused&pausedConn != 0:
 		return s.acceptsInput()

@@ -471,16 +471,19 @@ func (c *secureConn) read(p []byte, turn *turn) (n int, err error) {
 	return n, nil
 }
 
-// endInput ends the input by an error of TLS.
+// endInput ends the input by an error of TLS: io.EOF after close_notify, which
+// is like a FIN of the client. The client can read an alert, and the output
+// before it: the socket lingers.
 func (c *secureConn) endInput(err error) {
-	if err == io.EOF { // close_notify, which is like a FIN of the client
+	c.err.Store(&err)
+	if err == io.EOF {
 		c.stage.Store(secureInputEnded)
-		c.closeRead()
+		c.Conn.InputClosed()
+		c.PolledSocket.endInput()
 		return
 	}
-	c.err.Store(&err)
 	c.stage.Store(secureFailed)
-	c.Abort()
+	c.PolledSocket.CloseWrite(false)
 }
 
 // InputClosed ends the input, which may have ended inside of a record. During a
@@ -490,11 +493,29 @@ func (c *secureConn) InputClosed() {
 	if c.stage.Load() == secureOpen {
 		c.stage.Store(secureInputEnded)
 		var scrap [1]byte
-		if _, err := c.tls.Read(scrap[:]); err != io.EOF {
-			c.err.Store(&err)
-		}
+		_, err := c.tls.Read(scrap[:])
+		c.err.Store(&err)
 	}
 	c.Conn.InputClosed()
+}
+
+// holdsInput reports whether the handshake has input: it may be followed by data
+// that has arrived before a reset. See layer.
+func (c *secureConn) holdsInput() bool {
+	h := c.shake.Load()
+	return h != nil && !h.isOver() && !h.isWaiting()
+}
+
+// endOutput ends the output when all input is answered: see layer.
+func (c *secureConn) endOutput() bool {
+	if c.stage.Load() != secureInputEnded {
+		return false // there was no handshake
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	(*secureSocket)(c).closeWrite()
+	c.stage.Store(secureFailed) // by io.EOF
+	return true
 }
 
 // Closed ends the connection. The end of the socket is often only the effect of
@@ -503,7 +524,7 @@ func (c *secureConn) Closed(err error) {
 	if h := c.shake.Load(); h != nil {
 		h.close()
 	}
-	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
+	if own := c.err.Load(); own != nil && (err == nil || *own != io.EOF && err != c.poller.loop.WriteTimeout.Err) {
 		err = *own
 	}
 	c.kept.free()
@@ -526,14 +547,14 @@ func (c *secureSocket) Write(p []byte) (int, error) {
 
 // Writev is Write for two pieces, each possibly empty.
 func (c *secureSocket) Writev(head, payload []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	switch c.stage.Load() {
 	case secureNew, secureHandshake:
 		return net.ErrClosed // no connection writes before it has read
 	case secureFailed:
 		return *c.err.Load()
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
 	c.begin(len(head) + len(payload))
 	err := c.writePieces(head, payload)
 	return c.end(err)
@@ -609,9 +630,14 @@ func (c *secureSocket) end(err error) error {
 // as the output is flushed: the peer sends a close_notify too, and the reset in
 // reply to that could overtake ours.
 func (c *secureSocket) CloseWrite(bool) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.closeWrite()
+}
+
+// closeWrite is CloseWrite. The caller holds writing.
+func (c *secureSocket) closeWrite() {
 	if stage := c.stage.Load(); stage == secureOpen || stage == secureInputEnded {
-		c.writing.Lock()
-		defer c.writing.Unlock()
 		c.begin(0)
 		c.end(c.tls.CloseWrite()) // the socket reports its error itself
 	}
@@ -677,14 +703,6 @@ func (s *PolledSocket) putAnswer(p []byte) error {
 		s.ensureExt().replies += n
 	}
 	return err
-}
-
-// closeRead has reads return EOF behind the bytes that have arrived. The caller
-// owns the socket.
-func (s *PolledSocket) closeRead() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.poller.sys.shutdown(s.fd, syscall.SHUT_RD)
 }
 
 // Close is called by TLS if its context ends the handshake, and by

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -347,24 +348,67 @@ func TestDataOverTLSIsIntact(t *testing.T) {
 	}
 }
 
-// A client that has sent close_notify, and reads, gets the output.
+// A client that has sent close_notify, and reads, gets the output, and
+// close_notify behind it. If the client sends on, that is discarded; unread, it
+// made the kernel reset the connection, and the output was lost.
 func TestCloseNotifyEndsTheInputOnly(t *testing.T) {
-	const size = 2 << 20
-	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
-		return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
-			return nil, c.socket.Writev(nil, make([]byte, size)) == nil
-		}}
-	})
-	client, nc, c := l.client(t)
-	check.Must(t, check.Err(client.Write([]byte("x"))))
-	check.Must(t, client.CloseWrite())
-	nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
-	for !c.eof.Load() {
-		time.Sleep(time.Millisecond)
+	const size = 2 << 20 // more than the kernel buffers
+	for name, behind := range map[string]string{"nothing behind": "", "bytes behind": "no record"} {
+		t.Run(name, func(t *testing.T) {
+			l := serveTLS(t, Config{Linger: time.Minute}, cryptoTLS(nil), func() *testConn {
+				return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+					return nil, c.socket.Writev(nil, make([]byte, size)) == nil
+				}}
+			})
+			client, nc, c := l.client(t)
+			check.Must(t, check.Err(client.Write([]byte("x"))))
+			check.Must(t, client.CloseWrite())
+			nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
+			for !c.eof.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			check.OK(t, check.Err(nc.Write([]byte(behind))))
+			if n, err := io.Copy(io.Discard, client); n != size || err != nil { // nil after close_notify
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			if err := c.socket.Writev(nil, []byte("x")); err != io.EOF {
+				t.Errorf("a write behind close_notify: %v", err)
+			}
+			check.OK(t, check.Err(nc.Write([]byte(behind)))) // no reset
+			nc.Close()
+			if err := <-l.closed; err != io.EOF {
+				t.Errorf("closed by %v", err)
+			}
+		})
 	}
-	check.OK(t, check.Err(io.CopyN(io.Discard, client, size)))
-	if err := <-l.closed; err != io.EOF {
-		t.Errorf("closed by %v", err)
+}
+
+// The input behind close_notify is bounded, and so is the time that the client
+// has to close its side.
+func TestSocketEndsBehindCloseNotify(t *testing.T) {
+	for name, flood := range map[string]int{"silence": 0, "a flood": 2 * maxDiscarded} {
+		t.Run(name, func(t *testing.T) {
+			linger := time.Minute
+			if flood == 0 {
+				linger = 20 * time.Millisecond
+			}
+			l := serveTLS(t, Config{Linger: linger}, cryptoTLS(nil), func() *testConn {
+				c := new(testConn)
+				c.ready = func() bool { return flood == 0 || !c.eof.Load() } // else the replies are not complete
+				return c
+			})
+			client, nc, c := l.client(t)
+			echoes(t, client, 1)
+			check.Must(t, client.CloseWrite())
+			nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
+			for !c.eof.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			nc.Write(make([]byte, flood)) // it may fail, when the socket is closed
+			if err := <-l.closed; err != io.EOF {
+				t.Errorf("closed by %v", err)
+			}
+		})
 	}
 }
 
@@ -409,6 +453,32 @@ func TestErrorsOfTLSEndTheConnection(t *testing.T) {
 			t.Errorf("closed by %v", err)
 		}
 	})
+	t.Run("a record that was changed, and more", func(t *testing.T) {
+		const size = 2 << 20 // more than the kernel buffers
+		written := make(chan struct{}, 1)
+		l := serveTLS(t, Config{Linger: time.Minute}, cryptoTLS(nil), func() *testConn {
+			return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+				ok := c.socket.Writev(nil, make([]byte, size)) == nil
+				written <- struct{}{}
+				return nil, ok
+			}}
+		})
+		client, nc, c := l.client(t)
+		check.Must(t, check.Err(client.Write([]byte("x"))))
+		<-written // TLS does not write behind an alert
+		nc.Write(append(record(23, 30), "more"...))
+		for (*secureConn)(c.socket.(*secureSocket)).stage.Load() != secureFailed {
+			time.Sleep(time.Millisecond)
+		}
+		nc.Write([]byte("and more"))
+		if n, err := io.Copy(io.Discard, client); n != size || err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+			t.Errorf("the client got %d bytes, %v", n, err)
+		}
+		nc.Close()
+		if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+			t.Errorf("closed by %v", err)
+		}
+	})
 	t.Run("a record that was changed", func(t *testing.T) {
 		l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
 		client, nc, _ := l.client(t)
@@ -441,6 +511,57 @@ func TestFailedTLSHandshake(t *testing.T) {
 	if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("closed by %v", err)
 	}
+}
+
+// Data that has arrived behind the handshake and before a reset is handled,
+// although the handshake is not complete when the loop notices the reset.
+func TestResetDuringATLSHandshake(t *testing.T) {
+	got := make(chan string, 1)
+	begun, complete := make(chan struct{}), make(chan struct{})
+	l := serveTLS(t, Config{}, func(nc net.Conn) TLS {
+		return slowHandshake{&lineTLS{Conn: nc}, begun, complete}
+	}, func() *testConn {
+		return &testConn{received: func(_ *testConn, b []byte) ([]byte, bool) {
+			got <- string(b)
+			return nil, true
+		}}
+	})
+	nc, c := l.connect(t)
+	check.Must(t, check.Err(nc.Write([]byte("hello\nhalf a request\n"))))
+	<-begun
+	nc.SetLinger(0)
+	nc.Close()
+	s := c.socket.(*secureSocket).PolledSocket
+	for noticed := false; !noticed; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		noticed = s.interest == interestNothing || s.fd < 0
+		s.mu.Unlock()
+	}
+	close(complete)
+	if err := <-l.closed; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("closed by %v", err)
+	}
+	select {
+	case text := <-got:
+		if text != "half a request" {
+			t.Errorf("received %q", text)
+		}
+	default:
+		t.Error("nothing was received")
+	}
+}
+
+// slowHandshake is a TLS whose handshake has read its input, and waits.
+type slowHandshake struct {
+	*lineTLS
+	begun, complete chan struct{}
+}
+
+func (c slowHandshake) Handshake() error {
+	_, err := c.line()
+	c.begun <- struct{}{}
+	<-c.complete
+	return err
 }
 
 // The handshake can arrive byte by byte, and data can arrive together with its

@@ -218,8 +218,14 @@ func (p *peer) halfClose() {
 	if half, ok := p.nc.(interface{ CloseWrite() error }); ok {
 		err = half.CloseWrite()
 	}
-	if tcp, ok := p.raw.(*net.TCPConn); ok && err == nil && p.rnd.IntN(2) == 0 {
-		err = tcp.CloseWrite()
+	if tcp, ok := p.raw.(*net.TCPConn); ok && err == nil {
+		switch {
+		case p.rnd.IntN(2) == 0:
+			err = tcp.CloseWrite()
+		case p.target.form.secure: // bytes behind close_notify, after which TLS has set a deadline
+			_ = tcp.SetWriteDeadline(time.Time{})
+			_, _ = tcp.Write(make([]byte, 1+p.rnd.IntN(10_000)))
+		}
 	}
 	p.wmu.Unlock()
 	if err != nil {

@@ -73,11 +73,9 @@ func resets() []Attack {
 	}
 	connected := inState("connected", Both, refused(), func(*peer) {})
 	connected.Probe = true
-	half := inState("half a request", Server, refused(), func(p *peer) { p.send(request(p.Target, asking()...)[:70]) })
-	half.Overtaken = true
 	return []Attack{
 		connected,
-		half,
+		inState("half a request", Server, refused(), func(p *peer) { p.send(request(p.Target, asking()...)[:70]) }),
 		inState("half a response", Client, refused(), func(p *peer) {
 			if key, ok := p.key(); ok {
 				p.send(response(accepting(key)...)[:70])

@@ -92,11 +92,6 @@ type Attack struct {
 	// no byte of a request.
 	Probe bool
 
-	// Overtaken reports that the reset may overtake the bytes before it if they
-	// are encrypted: a server that has decrypted none of them takes the client
-	// for one that has sent none.
-	Overtaken bool
-
 	play func(p *peer)
 }
 

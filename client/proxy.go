@@ -142,7 +142,7 @@ func (p *proxyServer) requestTunnel(t netloop.Transport, request []byte, port ui
 		return p.failed(err)
 	}
 	buf := make([]byte, 1<<10)
-	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), nil)
+	response, rest, err := readResponse(t, buf, nil)
 	switch {
 	case err != nil:
 		return p.failed(tlsFailure(err))

@@ -67,9 +67,10 @@ type dialer struct {
 	response  *handshake.Response // nil before there is one
 
 	// For Config.Trace:
-	step      StepKind  // the last one
-	conn      net.Conn  // of the last step
-	stepEnded time.Time // when the last step ended
+	step      StepKind          // the last one
+	stepEnded time.Time         // when the last step ended
+	tunneled  netloop.Transport // of StepProxy
+	secured   net.Conn          // of StepTLS
 }
 
 // connect opens the connection, or aborts the transport.
@@ -184,7 +185,8 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 	defer stop()
 	if d.tunnel != nil {
 		t, err = d.tunnel(ctx, t, nil)
-		if err = d.traced(ctx, StepProxy, t, err); err != nil {
+		d.tunneled = t
+		if err = d.traced(ctx, StepProxy, err); err != nil {
 			return nil, err
 		}
 	}
@@ -202,14 +204,14 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 
 // dial connects to the server or the proxy.
 func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
-	if err := d.trace(ctx, stepStart, nil, nil); err != nil {
+	if err := d.trace(ctx, stepStart, nil); err != nil {
 		return nil, err
 	}
 	t, err := d.connectTo(ctx)
 	if err == nil {
 		d.transport = t
 	}
-	err = d.traced(ctx, StepConnect, t, err)
+	err = d.traced(ctx, StepConnect, err)
 	if err != nil && d.tunnel != nil {
 		_, err = d.tunnel(ctx, nil, err)
 	}
@@ -265,13 +267,12 @@ func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, 
 
 // startTLS performs the TLS handshake with the server over t.
 func (d *dialer) startTLS(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
-	var nc net.Conn
 	if host := withoutZone(d.url.Host); d.cfg.StartTLS != nil {
-		t, nc, err = d.cfg.StartTLS.startTLS(ctx, t, host)
+		t, d.secured, err = d.cfg.StartTLS.startTLS(ctx, t, host)
 	} else {
-		t, nc, err = secure(ctx, t, d.cfg.TLS, host, "ws")
+		t, d.secured, err = secure(ctx, t, d.cfg.TLS, host, "ws")
 	}
-	return t, d.traced(ctx, StepTLS, nc, err)
+	return t, d.traced(ctx, StepTLS, err)
 }
 
 // withoutZone returns host without the zone of an IPv6 address, which has a
@@ -323,7 +324,7 @@ var errNoConnection = errors.New("the function of DialFunc or TLSFunc returned n
 // shake performs the opening handshake on t.
 func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) {
 	_, failed := t.Write(d.request)
-	if err := d.trace(ctx, StepRequest, nil, failed); err != nil {
+	if err := d.trace(ctx, StepRequest, failed); err != nil {
 		return nil, err
 	}
 	if failed != nil {
@@ -332,9 +333,9 @@ func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) 
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
 	buf := make([]byte, netloop.SmallBuffer)
-	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), func() error { return d.trace(ctx, StepFirstByte, nil, nil) })
+	response, rest, err := readResponse(t, buf, func() error { return d.trace(ctx, StepFirstByte, nil) })
 	d.response = response
-	if err := d.trace(ctx, StepResponse, nil, err); err != nil {
+	if err := d.trace(ctx, StepResponse, err); err != nil {
 		return nil, err
 	}
 	if err == nil && d.cfg.Cookies != nil {
@@ -374,18 +375,20 @@ func recovered(value any) error { return endpoint.NewPanicError(value) }
 
 // trace reports to Config.Trace, if that is set, that a step has ended with
 // err. It returns the error of a Trace that did not return.
-func (d *dialer) trace(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
+//
+//go:noinline
+func (d *dialer) trace(ctx context.Context, kind StepKind, err error) error {
 	if d.cfg.Trace == nil {
 		return nil
 	}
-	d.step, d.conn = kind, nc
+	d.step = kind
 	return d.cfg.Trace.report(ctx, d, err)
 }
 
 // traced is trace for a step whose error ends Dial. It returns err, or the
 // error of trace.
-func (d *dialer) traced(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
-	if failed := d.trace(ctx, kind, nc, err); failed != nil {
+func (d *dialer) traced(ctx context.Context, kind StepKind, err error) error {
+	if failed := d.trace(ctx, kind, err); failed != nil {
 		return failed
 	}
 	return err

@@ -69,7 +69,7 @@ func TestRefusal(t *testing.T) {
 		},
 		"500 with a long body: 1 KiB is kept": {
 			"HTTP/1.1 500 Oops\r\nContent-Length: 2000\r\n\r\n" + long, 500, "", long[:1024],
-			`websocket: handshake refused with status 500 "Oops": "` + long[:200] + `"…`,
+			`websocket: handshake refused with status 500 "Oops": "` + long[:200] + `"...`,
 		},
 		"a body longer than its Content-Length": {
 			"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nnot this", 500, "", "no",

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // The reasons why a connection ends, and their causes. The first three are
@@ -167,34 +168,12 @@ func (e *ProxyError) Error() string {
 func (e *ProxyError) Unwrap() error { return e.Err }
 
 // withoutPrefix returns the text of err without the library's prefix.
-func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
+func withoutPrefix(err error) string { return texts.WithoutPrefix(err) }
 
 // plain returns a text of another package for an error. A peer may have chosen
 // a part of the text: crypto/x509 copies the names of a certificate. plain
 // escapes the characters that do not print, and cuts the text after 500 bytes.
-func plain(s string) string {
-	const limit = 500
-	end := ""
-	if len(s) > limit {
-		s, end = s[:limit], "…"
-	}
-	quoted := strconv.Quote(s)
-	var b []byte
-	for i := 1; i < len(quoted)-1; i++ {
-		if quoted[i] == '\\' && (quoted[i+1] == '\\' || quoted[i+1] == '"') { // these print
-			i++
-		}
-		b = append(b, quoted[i])
-	}
-	return string(b) + end
-}
+func plain(s string) string { return texts.Plain(s, 500) }
 
 // quote returns the peer's text for an error: quoted, and cut after 200 bytes.
-func quote(s string) string {
-	const limit = 200
-	end := ""
-	if len(s) > limit {
-		s, end = s[:limit], "…"
-	}
-	return strconv.Quote(s) + end
-}
+func quote(s string) string { return texts.Quote(s, 200) }

@@ -177,7 +177,7 @@ func (p *proxyServer) requestTunnel(ctx context.Context, t netloop.Transport, re
 		return p.failedStep(ctx, &noReply{step, err})
 	}
 	buf := make([]byte, 1<<10)
-	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), nil)
+	response, rest, err := readResponse(t, buf, nil)
 	switch {
 	case err != nil:
 		if _, malformed := err.(*handshake.ResponseError); !malformed {

@@ -1,12 +1,13 @@
 package client
 
 import (
-	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // maxInterim is the limit of interim responses, 100 or 103, before the final
@@ -23,7 +24,8 @@ const (
 // readResponse reads the head of the final response into buf. rest is the bytes
 // behind it that were read with it. started, if it is not nil, is called after
 // the first byte.
-func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser, started func() error) (r *handshake.Response, rest []byte, err error) {
+func readResponse(t netloop.Transport, buf []byte, started func() error) (r *handshake.Response, rest []byte, err error) {
+	var p handshake.ResponseParser
 	first := byte(0)
 	for interim := 0; ; {
 		r, n, err := p.Parse(rest)
@@ -44,7 +46,7 @@ func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser, started 
 			p.Reset()
 			continue
 		}
-		n, err = nc.Read(buf)
+		n, err = t.Read(buf)
 		if n == 0 && err != nil {
 			return nil, nil, err
 		}
@@ -67,7 +69,7 @@ const (
 
 // readExcerpt returns the beginning of the body of a response that refuses the
 // handshake: the server's explanation. It decodes chunks and no other coding.
-func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
+func readExcerpt(t netloop.Transport, r *handshake.Response, rest []byte) []byte {
 	if r.Status == 101 || r.Status == 204 || r.Status == 304 {
 		return nil
 	}
@@ -79,7 +81,7 @@ func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
 	}
 	raw := make([]byte, size)
 	n := copy(raw, rest)
-	nc.SetReadDeadline(time.Now().Add(excerptWait))
+	t.SetReadDeadline(time.Now().Add(excerptWait))
 	for ended := false; ; {
 		body, complete := raw[:n], false
 		if chunked {
@@ -88,7 +90,7 @@ func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
 		if complete || n == size || ended {
 			return body[:min(len(body), excerptSize)]
 		}
-		m, err := nc.Read(raw[n:])
+		m, err := t.Read(raw[n:])
 		n += m
 		ended = err != nil
 	}
@@ -125,21 +127,5 @@ func dechunk(raw []byte) (body []byte, complete bool) {
 }
 
 // parseSize returns the number that s is in base 10 or 16. It reports false
-// for other text and for 2 GiB or more. Package strconv would bring its errors
-// into every binary.
-func parseSize(s string, base int) (size int, ok bool) {
-	for i := range len(s) {
-		digit := int(s[i]) - '0'
-		if digit > 9 {
-			digit = int(s[i]|0x20) - 'a' + 10
-			if digit < 10 {
-				return 0, false
-			}
-		}
-		if digit < 0 || digit >= base || size > (1<<31-1-digit)/base {
-			return 0, false
-		}
-		size = size*base + digit
-	}
-	return size, s != ""
-}
+// for other text and for 2 GiB or more.
+func parseSize(s string, base int) (size int, ok bool) { return texts.Number(s, base, 1<<31-1) }

@@ -303,7 +303,7 @@ func TestCertificateCannotWriteIntoLogs(t *testing.T) {
 		want string
 	}{
 		"line ends and escapes": {forged, `x\nwebsocket: dial ok\x1b[2J\x7f`},
-		"a long name":           {strings.Repeat("a", 10_000), "aaaaa…"},
+		"a long name":           {strings.Repeat("a", 10_000), "aaaaa..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert, _ := certificate(t, tt.host, time.Now().Add(time.Hour))

@@ -57,7 +57,15 @@ type traceFunc func(Step)
 
 func (f traceFunc) report(_ context.Context, d *dialer, err error) error {
 	if d.step != stepStart {
-		s := Step{Kind: d.step, Took: time.Since(d.stepEnded), Err: err, Conn: d.conn, Address: d.address, Request: d.request, Response: d.response}
+		s := Step{Kind: d.step, Took: time.Since(d.stepEnded), Err: err, Address: d.address, Request: d.request, Response: d.response}
+		switch d.step {
+		case StepConnect:
+			s.Conn = d.transport
+		case StepProxy:
+			s.Conn = d.tunneled
+		case StepTLS:
+			s.Conn = d.secured
+		}
 		traced := <-netloop.Detach(func() error {
 			f(s)
 			return nil

@@ -3,8 +3,8 @@ package endpoint
 import (
 	"net"
 	"strconv"
-	"strings"
 
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -56,7 +56,7 @@ func (e *CloseError) Error() string {
 // withReason returns text with the quoted reason of a Close, if it has one.
 func withReason(text, reason string) string {
 	if reason != "" {
-		text += ": " + strconv.Quote(reason)
+		text += ": " + texts.Quote(reason, wire.MaxReason)
 	}
 	return text
 }
@@ -74,7 +74,7 @@ type FailError struct {
 
 // Error returns the code and the cause.
 func (e *FailError) Error() string {
-	return "websocket: connection failed with " + e.Code.String() + ": " + withoutPrefix(e.Err)
+	return "websocket: connection failed with " + e.Code.String() + ": " + texts.WithoutPrefix(e.Err)
 }
 
 // Unwrap returns the cause and net.ErrClosed.
@@ -88,7 +88,7 @@ type LostError struct {
 
 // Error returns the cause.
 func (e *LostError) Error() string {
-	return "websocket: connection lost without a closing handshake: " + withoutPrefix(e.Err)
+	return "websocket: connection lost without a closing handshake: " + texts.WithoutPrefix(e.Err)
 }
 
 // Unwrap returns the cause and net.ErrClosed.
@@ -154,6 +154,3 @@ func (e *CloseFrameError) Error() string {
 
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *CloseFrameError) Unwrap() error { return e.rule }
-
-// withoutPrefix returns err's text without the library's prefix.
-func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }

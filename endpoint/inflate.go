@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -53,7 +54,7 @@ var errCompressedData = &wire.Error{Code: wire.InvalidFramePayloadData, Reason: 
 
 // Error returns the cause.
 func (e *CompressionError) Error() string {
-	return "websocket: invalid compressed message: " + withoutPrefix(e.Err)
+	return "websocket: invalid compressed message: " + texts.WithoutPrefix(e.Err)
 }
 
 // Unwrap returns the cause and the *wire.Error with the status code for the

@@ -3,6 +3,8 @@ package handshake
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // authority is host[:port] of a Host field, an absolute-form target or an
@@ -67,7 +69,7 @@ func (p hostPort) validHost() bool {
 
 // parsePort parses a decimal number from 1 to 65535.
 func parsePort(s string) (uint16, bool) {
-	n, ok := parseNumber(s, 10, 1<<16-1)
+	n, ok := texts.Number(s, 10, 1<<16-1)
 	return uint16(n), ok && n != 0
 }
 

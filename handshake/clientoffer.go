@@ -29,9 +29,7 @@ func AppendRequest(dst []byte, o *ClientOffer) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return dst, err
 	}
-	dst = append(dst, "GET "...)
-	dst = append(dst, o.Target...)
-	dst = append(dst, " HTTP/1.1\r\n"...)
+	dst = appendStrings(dst, "GET ", o.Target, " HTTP/1.1\r\n")
 	dst = appendField(dst, fieldHost, o.Host)
 	dst = appendField(dst, fieldUpgrade, "websocket")
 	dst = appendField(dst, fieldConnection, "Upgrade")
@@ -42,7 +40,7 @@ func AppendRequest(dst []byte, o *ClientOffer) ([]byte, error) {
 	}
 	dst = appendExtensions(dst, o.Extensions)
 	dst = appendExtra(dst, o.Header)
-	return append(dst, "\r\n"...), nil
+	return appendStrings(dst, "\r\n"), nil
 }
 
 // check validates o. Its result type is error rather than *FieldError, so that

@@ -186,13 +186,11 @@ func AppendExtension(dst []byte, e Extension) []byte {
 	if !e.valid() {
 		return dst
 	}
-	dst = append(dst, e.Name...)
+	dst = appendStrings(dst, e.Name)
 	for _, p := range e.Params {
-		dst = append(dst, "; "...)
-		dst = append(dst, p.Name...)
+		dst = appendStrings(dst, "; ", p.Name)
 		if p.HasValue || p.Value != "" {
-			dst = append(dst, '=')
-			dst = append(dst, p.Value...)
+			dst = appendStrings(dst, "=", p.Value)
 		}
 	}
 	return dst

@@ -1,8 +1,9 @@
 package handshake
 
 import (
-	"strconv"
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // The character classes of the grammar, as bits of octets.
@@ -148,32 +149,5 @@ func nextMember(list string) (member, rest string) {
 // maxQuoted is the limit for the text of a peer in an error, in bytes.
 const maxQuoted = 80
 
-// quote quotes and shortens the text of a peer for an error or a log line.
-func quote(s string) string {
-	end := ""
-	if len(s) > maxQuoted {
-		s, end = s[:maxQuoted], "..."
-	}
-	return strconv.Quote(s) + end
-}
-
-// parseNumber parses s in base 10 or 16. It reports false for other text and
-// for numbers above limit. It replaces package strconv, whose errors would make
-// every program larger.
-//
-//go:noinline
-func parseNumber(s string, base, limit int) (n int, ok bool) {
-	for i := range len(s) {
-		digit := int(s[i]) - '0'
-		if digit > 9 {
-			if digit = int(s[i]|0x20) - 'a' + 10; digit < 10 {
-				return 0, false
-			}
-		}
-		if digit < 0 || digit >= base || n > (limit-digit)/base {
-			return 0, false
-		}
-		n = n*base + digit
-	}
-	return n, s != ""
-}
+// quote returns the text of a peer for an error or a log line.
+func quote(s string) string { return texts.Quote(s, maxQuoted) }

@@ -178,39 +178,3 @@ func TestQuotedTextIsShort(t *testing.T) {
 		check.Equal(t, quote(s), want, "quote(%q)", s)
 	}
 }
-
-// A number has digits of its base only, and is at most the limit.
-func TestParseNumber(t *testing.T) {
-	for _, tt := range []struct {
-		s           string
-		base, limit int
-		n           int
-		ok          bool
-	}{
-		{"0", 10, 9, 0, true},
-		{"65535", 10, 65535, 65535, true},
-		{"65536", 10, 65535, 0, false},
-		{"999", 10, 999, 999, true},
-		{"99999999999999999999999999", 10, 999, 0, false},
-		{"00000000000000000000000001", 10, 999, 1, true},
-		{"fF", 16, 255, 255, true},
-		{"09afAF", 16, 1 << 30, 0x9afaf, true},
-		{"100", 16, 255, 0, false},
-		{"a", 10, 999, 0, false},
-		{"g", 16, 255, 0, false},
-		{"G", 16, 255, 0, false},
-		{"/", 10, 999, 0, false},
-		{":", 16, 255, 0, false},
-		{"@", 16, 255, 0, false},
-		{"`", 16, 255, 0, false},
-		{"+1", 10, 999, 0, false},
-		{"-1", 10, 999, 0, false},
-		{"1 ", 10, 999, 0, false},
-		{"1_0", 10, 999, 0, false},
-		{"", 10, 999, 0, false},
-	} {
-		if n, ok := parseNumber(tt.s, tt.base, tt.limit); ok != tt.ok || n != tt.n {
-			t.Errorf("%q in base %d up to %d: %d, %t", tt.s, tt.base, tt.limit, n, ok)
-		}
-	}
-}

@@ -1,5 +1,7 @@
 package handshake
 
+import "strings"
+
 // The names of header fields.
 const (
 	fieldHost             = "Host"
@@ -65,6 +67,20 @@ func (h Header) Count(name string) int {
 		}
 	}
 	return n
+}
+
+// list returns the values of all lines with the name as one list (RFC 9110,
+// Section 5.3).
+//
+//go:noinline
+func (h Header) list(name string) string {
+	list := ""
+	for _, f := range h {
+		if equalFold(f.Name, name) {
+			list += ", " + f.Value
+		}
+	}
+	return strings.TrimPrefix(list, ", ")
 }
 
 // HasToken reports whether the token is a member of the comma-separated list in
@@ -180,10 +196,15 @@ func appendExtra(dst []byte, extra map[string][]string) []byte {
 
 //go:noinline
 func appendField(dst []byte, name, value string) []byte {
-	dst = append(dst, name...)
-	dst = append(dst, ": "...)
-	dst = append(dst, value...)
-	return append(dst, "\r\n"...)
+	return appendStrings(dst, name, ": ", value, "\r\n")
+}
+
+//go:noinline
+func appendStrings(dst []byte, parts ...string) []byte {
+	for _, part := range parts {
+		dst = append(dst, part...)
+	}
+	return dst
 }
 
 // sortedNames returns the names of extra, sorted.
@@ -210,16 +231,13 @@ func sortedNames(extra map[string][]string) []string {
 // appendExtensions appends the field line of valid extensions, or nothing for
 // an empty list.
 func appendExtensions(dst []byte, list []Extension) []byte {
-	for i, e := range list {
-		if i == 0 {
-			dst = append(dst, fieldExtensions+": "...)
-		} else {
-			dst = append(dst, ", "...)
-		}
-		dst = AppendExtension(dst, e)
+	before := fieldExtensions + ": "
+	for _, e := range list {
+		dst = AppendExtension(appendStrings(dst, before), e)
+		before = ", "
 	}
 	if len(list) > 0 {
-		dst = append(dst, "\r\n"...)
+		dst = appendStrings(dst, "\r\n")
 	}
 	return dst
 }

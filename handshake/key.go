@@ -20,9 +20,7 @@ const (
 func NewKey() string {
 	var nonce [16]byte
 	entropy.Read(nonce[:])
-	var key [keySize]byte
-	base64.StdEncoding.Encode(key[:], nonce[:])
-	return string(key[:])
+	return string(base64.StdEncoding.AppendEncode(nil, nonce[:]))
 }
 
 // AcceptKey returns the Sec-WebSocket-Accept for a Sec-WebSocket-Key. The hash
@@ -33,10 +31,8 @@ func AcceptKey(key string) string {
 
 func appendAccept(dst []byte, key string) []byte {
 	var input [keySize + len(GUID)]byte
-	sum := sha1Sum(append(append(input[:0], key...), GUID...))
-	var accept [acceptSize]byte
-	base64.StdEncoding.Encode(accept[:], sum[:])
-	return append(dst, accept[:]...)
+	sum := sha1Sum(appendStrings(input[:0], key, GUID))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // validKey reports whether key is base64 of 16 bytes: 22 characters and the

@@ -2,6 +2,8 @@ package handshake
 
 import (
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // Response is the head of an HTTP response. Its strings are substrings of one
@@ -44,7 +46,7 @@ func (p *ResponseParser) Parse(b []byte) (r *Response, n int, err error) {
 	line, rest := cutLine(text)
 	r.Proto, line, _ = strings.Cut(line, " ")
 	status, reason, _ := strings.Cut(line, " ")
-	r.Status, _ = parseNumber(status, 10, 999) // three digits, as the scanner checked
+	r.Status, _ = texts.Number(status, 10, 999) // three digits, as the scanner checked
 	r.Reason = reason
 	r.Header = cutFields(rest, fields)
 	return r, n, nil

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // URL is a parsed ws or wss URI (RFC 6455, Section 3).
@@ -127,7 +129,7 @@ func decodeUserinfo(s string) (string, bool) {
 		c := s[i]
 		switch {
 		case isPercentEncoded(s[i:]):
-			n, _ := parseNumber(s[i+1:i+3], 16, 255)
+			n, _ := texts.Number(s[i+1:i+3], 16, 255)
 			if c = byte(n); c < ' ' || c == 0x7f {
 				return "", false
 			}
@@ -279,7 +281,7 @@ func (u *URL) Authorization() string {
 		return ""
 	}
 	credentials := []byte(u.User.Username + ":" + u.User.Password)
-	return "Basic " + base64.StdEncoding.EncodeToString(credentials)
+	return string(base64.StdEncoding.AppendEncode([]byte("Basic "), credentials))
 }
 
 func (u *URL) explicitPort() string {

@@ -3,6 +3,8 @@ package handshake
 import (
 	"strconv"
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // ValidateRequest reports whether r is a valid opening handshake (RFC 6455,
@@ -37,7 +39,7 @@ func ValidateRequest(r *Request) (ClientOffer, error) {
 	}
 	extensions, malformed := r.Header.parseExtensions()
 	if malformed != nil {
-		return ClientOffer{}, badRequest(strings.TrimPrefix(malformed.Error(), "websocket: "))
+		return ClientOffer{}, badRequest(texts.WithoutPrefix(malformed))
 	}
 	o.Extensions = extensions
 	return o, nil
@@ -119,11 +121,10 @@ func checkUpgrade(r *Request) *Error {
 // missingToken returns the reason for a field that lacks a token. Proxies
 // remove Upgrade and Connection by default (RFC 9110, Section 7.6.1).
 func missingToken(h Header, name, token string) string {
-	values := h.Values(name)
-	if len(values) == 0 {
+	if h.Count(name) == 0 {
 		return "no " + name + " field, want " + token + "; a proxy may have removed the field"
 	}
-	return name + " " + quote(strings.Join(values, ", ")) + " lacks " + token
+	return name + " " + quote(h.list(name)) + " lacks " + token
 }
 
 // wrongVersion returns the error for a request that is not HTTP/1.1.

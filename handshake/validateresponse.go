@@ -3,7 +3,8 @@ package handshake
 import (
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // Negotiated is the result of an opening handshake.
@@ -40,8 +41,8 @@ func ValidateUpgrade(r *Response, o *ClientOffer) (subprotocol string, err error
 	if err = checkSwitchingProtocols(r, o); err != nil {
 		return "", err
 	}
-	if lines := r.Header.Values(fieldExtensions); len(lines) > 0 && len(o.Extensions) == 0 {
-		return "", &ResponseError{fieldExtensions, quote(strings.Join(lines, ", ")) + " was not offered"}
+	if len(o.Extensions) == 0 && r.Header.Count(fieldExtensions) > 0 {
+		return "", wrongValue(fieldExtensions, r.Header.list(fieldExtensions), " was not offered")
 	}
 	return negotiatedSubprotocol(r, o)
 }
@@ -58,15 +59,15 @@ func checkSwitchingProtocols(r *Response, o *ClientOffer) error {
 	case r.Header.Count(fieldUpgrade) != 1:
 		return wrongCount(fieldUpgrade, r.Header.Count(fieldUpgrade))
 	case !equalFold(upgrade, "websocket"):
-		return &ResponseError{fieldUpgrade, quote(upgrade) + `, want "websocket"`}
+		return wrongValue(fieldUpgrade, upgrade, `, want "websocket"`)
 	case r.Header.Count(fieldConnection) == 0:
 		return wrongCount(fieldConnection, 0)
 	case !r.Header.HasToken(fieldConnection, "upgrade"):
-		return &ResponseError{fieldConnection, quote(strings.Join(r.Header.Values(fieldConnection), ", ")) + ` lacks "Upgrade"`}
+		return wrongValue(fieldConnection, r.Header.list(fieldConnection), ` lacks "Upgrade"`)
 	case r.Header.Count(fieldAccept) != 1:
 		return wrongCount(fieldAccept, r.Header.Count(fieldAccept))
 	case accept != AcceptKey(o.Key):
-		return &ResponseError{fieldAccept, quote(accept) + " does not match the key of the request"}
+		return wrongValue(fieldAccept, accept, " does not match the key of the request")
 	}
 	return nil
 }
@@ -81,12 +82,19 @@ func wrongCount(field string, n int) error {
 	return &ResponseError{field, strconv.Itoa(n) + " fields, want one"}
 }
 
+// wrongValue returns the error for a value of the field, quoted, and its fault.
+//
+//go:noinline
+func wrongValue(field, value, fault string) error {
+	return &ResponseError{field, quote(value) + fault}
+}
+
 // unexpectedStatus returns the error for a status other than 101, with the
 // protocol versions that the server supports (Section 4.4).
 func unexpectedStatus(r *Response) error {
 	reason := "status " + strconv.Itoa(r.Status) + " " + quote(r.Reason) + ", want 101"
-	if versions := r.Header.Values(fieldVersion); len(versions) > 0 {
-		reason += "; the server supports versions " + quote(strings.Join(versions, ", "))
+	if r.Header.Count(fieldVersion) > 0 {
+		reason += "; the server supports versions " + quote(r.Header.list(fieldVersion))
 	}
 	return &ResponseError{Reason: reason}
 }
@@ -99,14 +107,14 @@ func unexpectedStatus(r *Response) error {
 func NegotiatedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
 	list, err := r.Header.parseExtensions()
 	if err != nil {
-		return nil, &ResponseError{fieldExtensions, strings.TrimPrefix(err.Error(), "websocket: ")}
+		return nil, &ResponseError{fieldExtensions, texts.WithoutPrefix(err)}
 	}
 	for _, e := range list {
 		offered := slices.ContainsFunc(o.Extensions, func(offer Extension) bool {
 			return equalFold(offer.Name, e.Name)
 		})
 		if !offered {
-			return nil, &ResponseError{fieldExtensions, quote(e.Name) + " was not offered"}
+			return nil, wrongValue(fieldExtensions, e.Name, " was not offered")
 		}
 	}
 	return list, nil
@@ -122,7 +130,7 @@ func negotiatedSubprotocol(r *Response, o *ClientOffer) (string, error) {
 	name := r.Header.Get(fieldProtocol)
 	i := slices.Index(o.Subprotocols, name)
 	if i < 0 {
-		return "", &ResponseError{fieldProtocol, quote(name) + " was not offered"}
+		return "", wrongValue(fieldProtocol, name, " was not offered")
 	}
 	return o.Subprotocols[i], nil
 }

@@ -49,45 +49,36 @@ func (c StatusCode) Valid() bool {
 // Text returns the registry's description of c in lower case, or "" for a code
 // that is not registered.
 func (c StatusCode) Text() string {
-	switch c {
-	case NormalClosure:
-		return "normal closure"
-	case GoingAway:
-		return "going away"
-	case ProtocolError:
-		return "protocol error"
-	case UnsupportedData:
-		return "unsupported data"
-	case NoStatusReceived:
-		return "no status received"
-	case AbnormalClosure:
-		return "abnormal closure"
-	case InvalidFramePayloadData:
-		return "invalid frame payload data"
-	case PolicyViolation:
-		return "policy violation"
-	case MessageTooBig:
-		return "message too big"
-	case MandatoryExtension:
-		return "mandatory extension"
-	case InternalError:
-		return "internal error"
-	case ServiceRestart:
-		return "service restart"
-	case TryAgainLater:
-		return "try again later"
-	case BadGateway:
-		return "bad gateway"
-	case TLSHandshake:
-		return "TLS handshake"
-	case Unauthorized:
+	switch {
+	case c >= NormalClosure && c <= TLSHandshake:
+		return registered[c-NormalClosure]
+	case c == Unauthorized:
 		return "unauthorized"
-	case Forbidden:
+	case c == Forbidden:
 		return "forbidden"
-	case Timeout:
+	case c == Timeout:
 		return "timeout"
 	}
 	return ""
+}
+
+// registered has the texts of the codes from 1000.
+var registered = [...]string{
+	NormalClosure - 1000:           "normal closure",
+	GoingAway - 1000:               "going away",
+	ProtocolError - 1000:           "protocol error",
+	UnsupportedData - 1000:         "unsupported data",
+	NoStatusReceived - 1000:        "no status received",
+	AbnormalClosure - 1000:         "abnormal closure",
+	InvalidFramePayloadData - 1000: "invalid frame payload data",
+	PolicyViolation - 1000:         "policy violation",
+	MessageTooBig - 1000:           "message too big",
+	MandatoryExtension - 1000:      "mandatory extension",
+	InternalError - 1000:           "internal error",
+	ServiceRestart - 1000:          "service restart",
+	TryAgainLater - 1000:           "try again later",
+	BadGateway - 1000:              "bad gateway",
+	TLSHandshake - 1000:            "TLS handshake",
 }
 
 // String returns the number and the text, such as "1009 (message too big)", or

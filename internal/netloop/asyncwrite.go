@@ -62,9 +62,7 @@ func newAsyncConn(nc net.Conn, limit WriteTimeout, calls *sync.Pool, recovered R
 	c := &asyncConn{Conn: nc, recovered: recovered, state: stateOpen}
 	switch {
 	case isSocket(nc):
-		system := &systemConn{Conn: nc}
-		system.direct.open(nc)
-		c.writer = system
+		c.writer = &systemConn{Conn: newDirectConn(nc)}
 	case isPipe(nc):
 		c.writer = &systemConn{Conn: nc}
 	default:

@@ -121,7 +121,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	const timeout, size = 10 * time.Second, 3
 	sink, owner := newSinkConn(), new(countingOwner)
 	sink.space = 4
-	limit := WriteTimeout{timeout, errLate}
+	limit := WriteTimeout{After: timeout, Err: errLate}
 	c := newAsyncConn(sink, limit, newForeignCalls(), nil) // foreign, like every net.Conn outside of package net
 	if !foreign {
 		c.writer = &systemConn{Conn: sink}

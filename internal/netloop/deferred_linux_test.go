@@ -350,7 +350,7 @@ func TestSpaceAfterDeferredOutput(t *testing.T) {
 // Output that the kernel does not accept when it is written at the end of the
 // batch is a backlog like any other.
 func TestDeferredOutputOfAPeerThatDoesNotRead(t *testing.T) {
-	f := newFanout(t, Config{MaxBlocked: 10, WriteTimeout: WriteTimeout{time.Hour, errLate}}, func(f *fanout, b []byte) {
+	f := newFanout(t, Config{MaxBlocked: 10, WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}}, func(f *fanout, b []byte) {
 		f.from.MoreInput(true)
 		f.write(t, "1")
 		if !f.to.Deferred() {

@@ -4,9 +4,8 @@ package netloop
 
 import "net"
 
-// directIO stands in for the system calls that this system does not have. It
-// has no socket.
-type directIO struct{}
+// directConn stands in for the system calls that this system does not have.
+type directConn struct{ net.Conn }
 
 type directReader interface {
 	buffer() []byte
@@ -14,12 +13,12 @@ type directReader interface {
 	waits()
 }
 
-func (*directIO) open(net.Conn) {}
+func newDirectConn(socket net.Conn) *directConn { return &directConn{socket} }
 
-func (*directIO) works() bool { return false }
+func (*directConn) works() bool { return false }
 
-func (*directIO) write([]byte) (int, error) { return 0, nil }
+func (*directConn) write([]byte) (int, error) { return 0, nil }
 
-func (*directIO) read(net.Conn, directReader) error { return net.ErrClosed }
+func (*directConn) read(directReader) error { return net.ErrClosed }
 
-func (*directIO) abort(net.Conn) bool { return false }
+func (d *directConn) CloseWrite() error { return closeWrite(d.Conn) }

@@ -14,8 +14,10 @@ import (
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 )
 
-// directly returns the systemConn of a connection of the goroutine loop.
-func directly(c *testConn) *systemConn {
+// directly returns the socket of a connection of the goroutine loop.
+func directly(c *testConn) *directConn { return systemOf(c).Conn.(*directConn) }
+
+func systemOf(c *testConn) *systemConn {
 	return c.socket.(*goroutineSocket).async.writer.(*systemConn)
 }
 
@@ -25,7 +27,7 @@ func TestWriteToASocketWithSpaceSetsNoDeadline(t *testing.T) {
 	l := newTestLoop(t, Config{MaxBlocked: 10}, hiddenListener{listen(t)}, nil)
 	nc, c := l.connect(t)
 	echoes(t, nc, 2)
-	system, async := directly(c), c.socket.(*goroutineSocket).async
+	system, async := systemOf(c), c.socket.(*goroutineSocket).async
 	async.mu.Lock()
 	if !system.armed.IsZero() {
 		t.Errorf("the write deadline is %v, want none", system.armed)
@@ -76,7 +78,7 @@ func busyConn(t *testing.T, handle func(c *testConn, b []byte) bool) (*testLoop,
 	nc, c := l.connect(t)
 	for range 100 {
 		echoes(t, nc, 1) // each wakes the connection
-		if directly(c).direct.state.Load() == directReading {
+		if directly(c).state.Load() == directReading {
 			return l, nc, c
 		}
 	}
@@ -158,7 +160,7 @@ func TestBusyHandlerPanics(t *testing.T) {
 	if n, err := nc.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Errorf("the peer has read %d bytes and %v", n, err)
 	}
-	if state := directly(c).direct.state.Load(); state == directReading || state == directAborted {
+	if state := directly(c).state.Load(); state == directReading || state == directAborted {
 		t.Errorf("the state is %d after the end", state)
 	}
 }

@@ -11,17 +11,16 @@ import (
 	"syscall"
 )
 
-// directIO makes system calls that do not wait, inside RawConn.Write and
-// RawConn.Read. A net.Conn needs a deadline for a Write that must not wait.
-// The zero value has no socket.
-type directIO struct {
-	_ [0]func() // not comparable: programs are smaller
-
-	raw   syscall.RawConn // nil: no socket
+// directConn is a socket that makes system calls that do not wait, inside
+// RawConn.Write and RawConn.Read. A net.Conn needs a deadline for a Write that
+// must not wait.
+type directConn struct {
+	net.Conn
+	raw   syscall.RawConn // nil: the system calls do not work
 	state atomic.Uint32
 }
 
-// The states of a directIO. Until RawConn.Read has returned, Close of the
+// The states of a directConn. Until RawConn.Read has returned, Close of the
 // socket waits: a handler that runs inside RawConn.Read must not call it.
 const (
 	directIdle    uint32 = iota
@@ -30,15 +29,16 @@ const (
 	directClosed         // Close was called
 )
 
-// open makes d the directIO of a socket.
-func (d *directIO) open(socket net.Conn) {
+func newDirectConn(socket net.Conn) *directConn {
+	d := &directConn{Conn: socket}
 	if s, ok := socket.(syscall.Conn); ok {
 		d.raw, _ = s.SyscallConn()
 	}
+	return d
 }
 
-// works reports whether d has a socket.
-func (d *directIO) works() bool { return d.raw != nil }
+// works reports whether the system calls work.
+func (d *directConn) works() bool { return d.raw != nil }
 
 // directWrite is a system call. It is lent by a pool, because an argument of
 // RawConn.Write is allocated.
@@ -67,7 +67,7 @@ func (w *directWrite) write(fd uintptr) bool {
 }
 
 // write writes as much of p as the socket accepts at once.
-func (d *directIO) write(p []byte) (n int, err error) {
+func (d *directConn) write(p []byte) (n int, err error) {
 	w := directWrites.Get().(*directWrite)
 	w.p = p
 	err = d.raw.Write(w.call)
@@ -79,7 +79,7 @@ func (d *directIO) write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// directReader handles the input that directIO.read reads.
+// directReader handles the input that directConn.read reads.
 type directReader interface {
 	// buffer returns the buffer of the next read.
 	buffer() []byte
@@ -94,13 +94,13 @@ type directReader interface {
 // read has r handle input until r refuses it, for which the error is nil, or
 // the input ends. It waits for input up to the read deadline. Handlers run
 // inside RawConn.Read: they may abort the connection, and so may others.
-func (d *directIO) read(socket net.Conn, r directReader) (err error) {
+func (d *directConn) read(r directReader) (err error) {
 	if d.raw == nil || !d.state.CompareAndSwap(directIdle, directReading) {
 		return net.ErrClosed
 	}
 	defer func() {
 		if !d.state.CompareAndSwap(directReading, directIdle) {
-			socket.Close()
+			d.Conn.Close()
 			err = net.ErrClosed
 		}
 	}()
@@ -130,29 +130,32 @@ func (d *directIO) read(socket net.Conn, r directReader) (err error) {
 	return ended
 }
 
-// abort shuts the socket down and reports true if read is running, which then
-// closes the socket. Otherwise the caller must close it.
-func (d *directIO) abort(socket net.Conn) bool {
+// CloseWrite closes the socket for writing.
+func (d *directConn) CloseWrite() error { return closeWrite(d.Conn) }
+
+// Close closes the socket. If read is running, Close shuts the socket down, and
+// read closes it.
+func (d *directConn) Close() error {
 	for {
 		switch state := d.state.Load(); state {
 		case directIdle:
 			if d.state.CompareAndSwap(state, directClosed) {
-				return false
+				return d.Conn.Close()
 			}
 		case directReading:
 			if d.state.CompareAndSwap(state, directAborted) {
-				both := socket.(interface {
+				both := d.Conn.(interface {
 					CloseRead() error
 					CloseWrite() error
 				})
 				both.CloseRead()
 				both.CloseWrite()
-				return true
+				return nil
 			}
 		case directAborted:
-			return true
+			return nil
 		case directClosed:
-			return false
+			return d.Conn.Close()
 		}
 	}
 }

@@ -119,7 +119,7 @@ func (e *explorer) newWorld() *world {
 	w := &world{large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.loop.users, w.loop.sys = 10, w.calls()
 	w.loop.Config = Config{
-		WriteTimeout: WriteTimeout{time.Hour, errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
+		WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
 		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &w.gauge},
 		Counters: &Counters{Buffered: &w.gauge},
 	}

@@ -167,7 +167,7 @@ func (s *burst) handleInput(b []byte, err error) error {
 		return err
 	}
 	if s.busy && s.plain {
-		if err := s.readDirectly(s.async.writer.(*systemConn)); err != os.ErrDeadlineExceeded {
+		if err := s.readDirectly(s.async.writer.(*systemConn).Conn.(*directConn)); err != os.ErrDeadlineExceeded {
 			return err
 		}
 	}
@@ -249,10 +249,10 @@ var directBuffers = sync.Pool{New: func() any { return new([directReadSize]byte)
 // readDirectly handles input until none has arrived for idleGrace, or half of
 // that. The error is then errPark or, if input is missing,
 // os.ErrDeadlineExceeded.
-func (s *burst) readDirectly(system *systemConn) error {
+func (s *burst) readDirectly(socket *directConn) error {
 	s.async.replying.Store(true)
 	d := directBurst{burst: s, drained: true}
-	err := system.direct.read(system.Conn, &d)
+	err := socket.read(&d)
 	switch {
 	case err == nil:
 		return errRefused

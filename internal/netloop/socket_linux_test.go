@@ -140,7 +140,7 @@ func TestOldEventsOfInputAreNotReadWhilePaused(t *testing.T) {
 // buffer holds the lock, aborts nothing: the peer has received all bytes. The
 // connection used to be aborted with io.EOF as the reason.
 func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
-	l := newTestLoop(t, Config{WriteTimeout: WriteTimeout{time.Hour, errLate}, MaxBlocked: 10}, listen(t), nil)
+	l := newTestLoop(t, Config{WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}, MaxBlocked: 10}, listen(t), nil)
 	nc, c := l.connect(t)
 	s := c.socket.(*PolledSocket)
 	const size = 900 << 10

@@ -2,7 +2,6 @@ package netloop
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -66,6 +65,8 @@ func isSocket(nc net.Conn) bool {
 // write: then the write fails with Err, and the connection is aborted. Zero or
 // negative After means no limit.
 type WriteTimeout struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	After time.Duration
 	Err   error
 }
@@ -82,7 +83,8 @@ const longestTimeout = 100 * 365 * 24 * time.Hour
 
 //go:noinline
 func (l *writeLimit) SetWriteTimeout(limit WriteTimeout) {
-	l.timeout = WriteTimeout{min(max(limit.After, 0), longestTimeout), limit.Err}
+	limit.After = min(max(limit.After, 0), longestTimeout)
+	l.timeout = limit
 }
 
 // interval is how often a blocked write looks for progress, 0 if there is no
@@ -106,7 +108,6 @@ type systemConn struct {
 	Conn net.Conn
 	writeLimit
 
-	direct  directIO  // of an asyncConn only
 	armed   time.Time // the write deadline that arm has set
 	limited bool      // a write deadline was set by SetWriteDeadline
 }
@@ -144,9 +145,9 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 // try writes to the connection as much as it accepts soon. A socket with space
 // for p needs no deadline.
 func (c *systemConn) try(p []byte) (n int, err error) {
-	if c.direct.works() {
+	if direct, ok := c.Conn.(*directConn); ok && direct.works() {
 		c.arm(0) // a deadline that has passed would fail
-		if n, err = c.direct.write(p); err != nil || n == len(p) {
+		if n, err = direct.write(p); err != nil || n == len(p) {
 			return n, err
 		}
 	}
@@ -199,14 +200,9 @@ func (c *systemConn) RemoteAddr() net.Addr              { return c.Conn.RemoteAd
 
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 
-func (c *systemConn) Close() error {
-	if c.direct.abort(c.Conn) {
-		return nil
-	}
-	return c.Conn.Close()
-}
+func (c *systemConn) Close() error { return c.Conn.Close() }
 
-func (c *systemConn) Abort() error { return c.Close() }
+func (c *systemConn) Abort() error { return c.Conn.Close() }
 
 // closeWrite closes nc for writing.
 //
@@ -277,7 +273,7 @@ type reader struct {
 }
 
 //go:noinline
-func newReader(from io.Reader, aborted <-chan struct{}, recovered Recover) *reader {
+func newReader(from net.Conn, aborted <-chan struct{}, recovered Recover) *reader {
 	r := &reader{aborted: aborted}
 	r.read = newDetached(func() (err error) {
 		r.n, err = from.Read(r.p)

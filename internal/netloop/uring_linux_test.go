@@ -25,7 +25,7 @@ type crowd struct {
 // of them for every input. ring, if it is not nil, is the ring of its poller.
 func newCrowd(t *testing.T, size int, text string, ring *ring) *crowd {
 	c := &crowd{}
-	c.fanout = newFanout(t, Config{BatchedSends: ring == nil, WriteTimeout: WriteTimeout{time.Hour, errLate}}, func(f *fanout, b []byte) {
+	c.fanout = newFanout(t, Config{BatchedSends: ring == nil, WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}}, func(f *fanout, b []byte) {
 		f.from.MoreInput(true)
 		for _, s := range c.sockets {
 			s.Writev(nil, []byte(text))

@@ -40,11 +40,11 @@ var picture = []rule{
 		why: "it compresses bytes on every target"},
 	{pkg: "./wire/deflate", not: []string{"os", "fmt", "net", "net/http", "crypto/tls"},
 		why: "it encodes and decodes bytes on every target"},
-	{pkg: "./handshake", ours: []string{"./internal/entropy"}, not: []string{"net", "net/http", "crypto/tls"},
+	{pkg: "./handshake", ours: []string{"./internal/entropy", "./internal/texts"}, not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes, and knows no frame"},
-	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy", "./internal/texts", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket"},
-	{pkg: "./permessage", ours: []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/entropy", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./permessage", ours: []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/entropy", "./internal/texts", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "client and server use it without knowing it"},
 	{pkg: "./internal/netloop", ours: []string{"./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "it moves bytes and knows nothing of WebSocket"},
@@ -60,9 +60,9 @@ var picture = []rule{
 		why: "net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: slices.Concat([]string{"./server"}, transport), must: []string{"net/http", "./server"},
 		why: "it adapts net/http to the server"},
-	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./internal/entropy", "./fuzz/corpus"}, not: []string{"net/http", "crypto/tls", "testing"},
+	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./internal/entropy", "./internal/texts", "./fuzz/corpus"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "a test peer shares only formats with the client and the server"},
-	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake", "./internal/entropy"}, not: []string{"net/http", "crypto/tls", "testing"},
+	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake", "./internal/entropy", "./internal/texts"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "an attacker shares only formats with the endpoint under attack"},
 	{pkg: "./fuzz", ours: slices.Concat([]string{"./client", "./client/sockets", "./permessage", "./wire/deflate"}, transport), not: []string{"testing", "net/http"},
 		why: "a fuzzer brings its own runner"},
@@ -71,7 +71,7 @@ var picture = []rule{
 }
 
 // transport are the packages of the client and of the server.
-var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/netloop", "./internal/lockorder"}
+var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/texts", "./internal/netloop", "./internal/lockorder"}
 
 // notlsPicture lists the rules of a build with the tag notls.
 var notlsPicture = []rule{

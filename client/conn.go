@@ -70,11 +70,12 @@ type Conn struct {
 	// readLock is held by the call that reads from the socket, or by the reader
 	// of a message until its end. It guards the fields from buffer to reader.
 	readLock  readLock
-	buffer    netloop.Buffer // the read buffer
-	in        []byte         // bytes read from the socket and not used yet
-	kept      []Message      // messages received by a Ping or Close
-	keptSize  int            // size of kept, in bytes, with messageOverhead
-	assembly  assembly       // progress of the unfinished message
+	buffer    netloop.Buffer  // the read buffer; see readBuffer
+	first     [firstRead]byte // used while buffer is freed
+	in        []byte          // bytes read from the socket and not used yet
+	kept      []Message       // messages received by a Ping or Close
+	keptSize  int             // size of kept, in bytes, with messageOverhead
+	assembly  assembly        // progress of the unfinished message
 	heartbeat heartbeat
 	partial   partial    // the unfinished message of a call that gave up
 	reader    heldReader // the reader that holds the lock; nil if a call holds it

@@ -364,7 +364,7 @@ func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) 
 	if failed != nil {
 		return nil, failed
 	}
-	c := newConn(t, d.cfg, response, compression, buf, rest)
+	c := newConn(t, d.cfg, response, compression, rest)
 	c.subprotocol = subprotocol
 	return c, nil
 }
@@ -394,9 +394,9 @@ func (d *dialer) traced(ctx context.Context, kind StepKind, err error) error {
 	return err
 }
 
-// newConn returns the open connection on t. It owns buf, which contains rest,
-// the bytes behind the response.
-func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, compression endpoint.Compression, buf, rest []byte) *Conn {
+// newConn returns the open connection on t. rest has the bytes behind the
+// response; they are copied.
+func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, compression endpoint.Compression, rest []byte) *Conn {
 	t.SetWriteTimeout(netloop.WriteTimeout{After: cfg.WriteTimeout, Err: endpoint.NewWriteTimeout(cfg.WriteTimeout)}) // HandshakeTimeout was the limit so far
 	c := &Conn{
 		transport:    t,
@@ -410,8 +410,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, com
 		readLock:     newReadLock(),
 		readerIdle:   make(chan struct{}, 1),
 		done:         make(chan struct{}),
-		buffer:       netloop.NewBuffer(buf),
-		in:           rest,
+		in:           append([]byte(nil), rest...),
 	}
 	// The engine delivers pieces, and receiveEvent assembles them in the
 	// caller's buffer.

@@ -63,7 +63,7 @@ func (d *dialer) connectBrowser(ctx context.Context) (*Conn, error) {
 	cfg := *d.cfg
 	cfg.WriteTimeout = -1 // browserConn has it: only the browser knows the progress
 	cfg.PingInterval = -1 // a page cannot send Pings
-	c := newConn(netloop.NewTransport(b, recovered), &cfg, nil, nil, make([]byte, netloop.SmallBuffer), nil)
+	c := newConn(netloop.NewTransport(b, recovered), &cfg, nil, nil, nil)
 	c.subprotocol = b.socket.Get("protocol").String()
 	return c, nil
 }

@@ -68,6 +68,8 @@ func (c *Conn) deadlineReached(err error) error {
 		if h.timeout > 0 {
 			state, after = pinged, h.timeout
 		}
+		c.in = nil
+		c.buffer.Free() // a silent connection needs none
 		h.number++
 		h.waited, h.sent = 0, now()
 		c.endpoint.PingAsync([]byte{h.number})

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -295,5 +296,31 @@ func TestHeartbeatOfAConnWithATimeLimit(t *testing.T) {
 		}
 		check.Equal(t, time.Now(), limit, "time of the end")
 		f.wantEnd()
+	})
+}
+
+// A silence of the server frees the read buffer. Messages of all sizes around
+// that of the small buffer arrive before and after one, alone and together.
+func TestMessagesAfterSilence(t *testing.T) {
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		received := make(chan []byte, 100)
+		go func() {
+			for m, err := range c.Messages(t.Context()) {
+				if err != nil {
+					break
+				}
+				received <- m.Payload
+			}
+		}()
+		for _, size := range []int{0, 1, 61, 62, 63, 64, 125, 126, 4096, 5000, 100_000, 1} {
+			for range 2 {
+				payload := bytes.Repeat([]byte{byte(size)}, size)
+				f.send(binaryFrame(payload), binaryFrame(payload))
+				for range 2 {
+					check.Equal(t, string(<-received), string(payload), "message")
+				}
+				f.send(pongFrame(f.nextPing()))
+			}
+		}
 	})
 }

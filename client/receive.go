@@ -298,6 +298,9 @@ func (c *Conn) readMore(ctx context.Context) error {
 		h.state = heard
 	}
 	c.in = buf[:n]
+	if n == firstRead && c.buffer.Freed() {
+		c.buffer.Get(0) // probably there is more
+	}
 	switch {
 	case n > 0 || err == nil:
 		return nil // the next Read returns err again
@@ -311,14 +314,22 @@ func (c *Conn) readMore(ctx context.Context) error {
 	return c.deadlineReached(err)
 }
 
+// firstRead is the size in bytes of the buffer that every connection has, for
+// Pongs and short messages.
+const firstRead = 64
+
 // readBuffer returns the buffer for the next Read: the place of the payload in
 // the unfinished message if it has room, else the read buffer, which is larger
-// during a large frame.
+// during a large frame. A connection has no read buffer before a Read has
+// filled first, and after a silence of the server: see deadlineReached.
 func (c *Conn) readBuffer() []byte {
 	remaining := c.endpoint.Remaining()
 	if end := c.partial.bytes[len(c.partial.bytes):cap(c.partial.bytes)]; remaining > netloop.SmallBuffer && len(end) > netloop.SmallBuffer &&
 		!c.endpoint.Decompressing() && c.partial.opcode != wire.Continuation && !c.partial.skip {
 		return end[:min(remaining, int64(len(end)))]
+	}
+	if c.buffer.Freed() {
+		return c.first[:]
 	}
 	return c.buffer.Get(int(min(remaining, netloop.LargeBuffer)))
 }

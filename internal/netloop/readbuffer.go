@@ -3,14 +3,11 @@ package netloop
 import "sync"
 
 // Buffer is a read buffer that is small as long as little is asked for. A large
-// one is borrowed.
+// one is borrowed. The zero value has no memory.
 type Buffer struct {
 	small []byte
 	large *[]byte
 }
-
-// NewBuffer returns a buffer that uses small, of SmallBuffer bytes.
-func NewBuffer(small []byte) Buffer { return Buffer{small: small} }
 
 // The two sizes of a Buffer, in bytes.
 const (
@@ -22,6 +19,16 @@ var largeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, LargeBuffer)
 	return &b
 }}
+
+// Free frees the memory until the next Get. It invalidates the slice of an
+// earlier call.
+func (b *Buffer) Free() {
+	b.Get(0)
+	b.small = nil
+}
+
+// Freed reports whether the buffer has no memory.
+func (b *Buffer) Freed() bool { return b.small == nil && b.large == nil }
 
 // Get returns a slice for a read of up to size bytes. It invalidates the slice
 // of an earlier call.

@@ -33,7 +33,7 @@ func (v *Values) Load(key any) any {
 	return nil
 }
 
-// without returns the list without a key.
+// without returns a copy of the list without a key.
 func (e *valueEntry) without(key any) *valueEntry {
 	switch {
 	case e == nil:
@@ -41,9 +41,5 @@ func (e *valueEntry) without(key any) *valueEntry {
 	case e.key == key:
 		return e.next
 	}
-	next := e.next.without(key)
-	if next == e.next {
-		return e
-	}
-	return &valueEntry{e.key, e.value, next}
+	return &valueEntry{e.key, e.value, e.next.without(key)}
 }

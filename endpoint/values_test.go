@@ -1,8 +1,10 @@
 package endpoint_test
 
 import (
+	"runtime"
 	"sync"
 	"testing"
+	"weak"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/test/check"
@@ -18,6 +20,26 @@ func TestValuesAreKeptByKey(t *testing.T) {
 	for key, want := range map[any]any{"a": 4, "b": 3, 3: 5, 4: nil} {
 		check.Equal(t, v.Load(key), want, "value of %v", key)
 	}
+}
+
+// A value that another one replaces is garbage.
+func TestValuesKeepNoReplacedValue(t *testing.T) {
+	var v endpoint.Values
+	store := func(key any) weak.Pointer[[1 << 10]byte] {
+		value := new([1 << 10]byte)
+		v.Store(key, value)
+		return weak.Make(value)
+	}
+	first, second := store("a"), store("b")
+	kept := store("a")
+	runtime.GC()
+	if first.Value() != nil {
+		t.Error("the replaced value is still stored")
+	}
+	if second.Value() == nil || kept.Value() == nil {
+		t.Error("a stored value is lost")
+	}
+	runtime.KeepAlive(&v)
 }
 
 func TestValuesOfConcurrentStoresAreAllKept(t *testing.T) {

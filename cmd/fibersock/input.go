@@ -85,7 +85,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 		}
 	case d.set:
 		return func() (outgoing, bool, error) {
-			payload, ok, err := o.sendLimit().readUntil(reader, []byte(d.text))
+			payload, ok, err := o.sendLimit().readUntil(reader, []byte(d.text), "the text up to the next delimiter")
 			return outgoing{payload: payload}, ok, err
 		}
 	case o.chunked():

@@ -101,10 +101,10 @@ func TestInputWithoutEndIsReadUpToALimit(t *testing.T) {
 		"connect -max-send 4K -x @- " + url:            "-x \"@-\": standard input exceeds -max-send (4096)",
 		"connect -max-send 4K -x @" + long + " " + url: long + " exceeds -max-send (4096)",
 		"connect -max-send 4K -delimiter EMPTY " + url: "standard input: the input exceeds -max-send (4096)",
-		"connect -max-send 4K " + url:                  "standard input: the text up to the next delimiter exceeds -max-send (4096)",
+		"connect -max-send 4K " + url:                  "standard input: the line exceeds -max-send (4096)",
 		"connect -max-send 4K -delimiter ab " + url:    "standard input: the text up to the next delimiter exceeds -max-send (4096)",
-		"replay -max-send 4K - " + url:                 "standard input, line 1: the text up to the next delimiter exceeds -max-send (4096)",
-		"replay -max-send 4K " + long + " " + url:      long + ", line 1: the text up to the next delimiter exceeds -max-send (4096)",
+		"replay -max-send 4K - " + url:                 "standard input, line 1: the line exceeds -max-send (4096)",
+		"replay -max-send 4K " + long + " " + url:      long + ", line 1: the line exceeds -max-send (4096)",
 		"frame -max-input 4K -raw":                     "standard input exceeds -max-input (4096)",
 		"frame -max-input 4K":                          "standard input exceeds -max-input (4096)",
 	} {

@@ -61,21 +61,21 @@ func (l inputLimit) readFile(name string) ([]byte, error) {
 
 // readLine reads a line, and removes its end.
 func (l inputLimit) readLine(r *bufio.Reader) (line []byte, ok bool, err error) {
-	line, ok, err = l.readUntil(r, []byte("\n"))
+	line, ok, err = l.readUntil(r, []byte("\n"), "the line")
 	return bytes.TrimSuffix(line, []byte("\r")), ok, err
 }
 
 // readUntil reads up to a delimiter or to the end of input, and returns the
 // text without the delimiter. ok is false at the end of input. The error is an
-// *inputLimitError if the text exceeds the limit.
-func (l inputLimit) readUntil(r *bufio.Reader, delimiter []byte) (text []byte, ok bool, err error) {
+// *inputLimitError if the text exceeds the limit; name is that of the text.
+func (l inputLimit) readUntil(r *bufio.Reader, delimiter []byte, name string) (text []byte, ok bool, err error) {
 	for {
 		part, err := r.ReadSlice(delimiter[len(delimiter)-1])
 		text = append(text, part...)
 		before, found := bytes.CutSuffix(text, delimiter)
 		switch {
 		case l.exceeded(len(before)):
-			return nil, false, &inputLimitError{"the text up to the next delimiter", l}
+			return nil, false, &inputLimitError{name, l}
 		case found:
 			return before, true, nil
 		case err != nil && err != bufio.ErrBufferFull:

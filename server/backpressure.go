@@ -188,7 +188,13 @@ func (c *Conn) mustQueue(size int) bool {
 	if c.buffered() > n {
 		return true // behind queued messages
 	}
-	return n > 0 && (!c.transport.Deferred() || c.exceeded(size) != nil)
+	switch {
+	case n == 0:
+		return false
+	case c.transport.Deferred():
+		return c.exceeded(size) != nil
+	}
+	return c.transport.Buffered() > 0 // 0: the output was deferred, and has just been written
 }
 
 // flushed is called, with the socket's lock held, when the transport's buffer

@@ -35,7 +35,8 @@ type Handler struct {
 	Control func(c *Conn, op wire.Opcode, p []byte)
 
 	// Writable is called when the backlog of a client that read too slowly has
-	// become empty: Conn.Buffered was above 0 and is 0.
+	// become empty: Conn.Buffered was above 0 and was then 0. It is above 0
+	// again if other messages were sent before the call.
 	Writable func(c *Conn)
 
 	// Error is called at most once, before Close, if the connection ends

@@ -31,7 +31,7 @@ func TestTinyPackage(t *testing.T) {
 		least: 60,
 		files: "*",
 		jobs:  2,
-		slack: 300 * time.Millisecond,
+		slack: time.Second,
 	}, &out)
 	if err != nil {
 		t.Error(err)

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"errors"
+	"io"
 	"math"
 	"net"
 	"sync"
@@ -272,9 +273,27 @@ func (t *goroutineSocket) end(err error) {
 		defer close(t.ended)
 	}
 	defer t.Abort()
+	if err == io.EOF {
+		defer t.lingerBelowTLS()
+	}
 	defer t.callClosed(err)
 	if err == nil && !t.exchanged() {
 		t.Linger(t.linger())
+	}
+}
+
+// lingerBelowTLS ends the output after close_notify of the peer, and discards
+// input below TLS: the peer may send on, and the kernel answers unread input by
+// a reset, which discards output at the peer. The other connections have no
+// input behind its end.
+func (t *goroutineSocket) lingerBelowTLS() {
+	nc := t.NetConn.Conn
+	if async, ok := nc.(*asyncConn); ok {
+		nc = async.Conn
+	}
+	if low, below := lowest(nc); below {
+		t.CloseWriteWithin(t.loop.cfg.Linger)
+		(&NetConn{low}).Linger(t.loop.cfg.Linger)
 	}
 }
 

@@ -3,11 +3,64 @@
 package netloop
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
+
+// A client that sends on behind its close_notify gets the output, and
+// close_notify behind it, from goroutines too.
+func TestBytesBehindCloseNotify(t *testing.T) {
+	const size = 2 << 20 // more than the kernel buffers
+	cert, _, err := testcert.New("127.0.0.1")
+	check.Must(t, err)
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
+	for name, serve := range map[string]func(l *testLoop, ln net.Listener, open Open) error{
+		"ServeTLS": func(l *testLoop, ln net.Listener, open Open) error {
+			return l.ServeTLS(hiddenListener{ln}, func(nc net.Conn) TLS { return tls.Server(nc, cfg) }, open, Recovered)
+		},
+		"a listener of TLS": func(l *testLoop, ln net.Listener, open Open) error {
+			return l.Serve(tls.NewListener(ln, cfg), open)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newTestLoop(t, Config{Linger: time.Minute, MaxBlocked: 10}, nil, nil)
+			ln := listen(t)
+			l.addr = ln.Addr().String()
+			served := make(chan error, 1)
+			go func() {
+				served <- serve(l, ln, l.open(func() *testConn {
+					return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+						return nil, c.socket.Writev(nil, make([]byte, size)) == nil
+					}}
+				}))
+			}()
+			nc, c := l.connect(t)
+			client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+			check.Must(t, check.Err(client.Write([]byte("x"))))
+			check.Must(t, client.CloseWrite())
+			nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
+			for !c.eof.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			check.OK(t, check.Err(nc.Write([]byte("no record"))))
+			if n, err := io.Copy(io.Discard, client); n != size || err != nil { // nil after close_notify
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			nc.Close()
+			if err := <-l.closed; err != io.EOF {
+				t.Errorf("closed by %v", err)
+			}
+			ln.Close()
+			<-served
+		})
+	}
+}
 
 // When both sides have closed the connection, the socket is closed at once,
 // although the peer keeps its side open. It used to stay open for

@@ -47,10 +47,11 @@ type connExt struct {
 	request     *handshake.Request       // of a Handshake, if it has no text
 	parsed      atomic.Pointer[weak.Pointer[handshake.Request]]
 	subprotocol string
-	mailbox     *mailbox                  // nil if messages go to Handler.Message
-	pings       atomic.Pointer[pings]     // nil until Ping is called
-	lifetime    atomic.Pointer[lifetime]  // nil until Context is called
-	sendQueue   atomic.Pointer[sendQueue] // nil until a message is queued
+	mailbox     *mailbox                   // nil if messages go to Handler.Message
+	pings       atomic.Pointer[pings]      // nil until Ping is called
+	lifetime    atomic.Pointer[lifetime]   // nil until Context is called
+	sendQueue   atomic.Pointer[sendQueue]  // nil until a message is queued
+	topics      atomic.Pointer[connTopics] // nil until Topics.Subscribe is called
 	fragments   fragments
 
 	// unacknowledged is Unacknowledged before the last heartbeat; the sweeper's

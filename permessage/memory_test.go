@@ -83,7 +83,7 @@ func TestMemoryOfConnections(t *testing.T) {
 		}
 		each := (heap() - before - idle) / many
 		t.Logf("%s: %d bytes, limit %d", name, each, c.most)
-		if each > c.most || each < c.most-states+1 {
+		if windows := c.most - states; each > c.most || each < windows-windows/50 { // other memory of the program may have become free
 			t.Errorf("%s: a connection costs %d bytes, want the windows and at most %d in all", name, each, c.most)
 		}
 		runtime.KeepAlive(ends)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -132,6 +133,107 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 	}
 	if least > 2*size {
 		t.Errorf("%d bytes for a message of %d", least, size)
+	}
+}
+
+// A publication allocates its encoded message, and nothing for each delivery.
+func TestPublicationAllocatesItsMessageOnly(t *testing.T) {
+	s := new(Server)
+	var topics Topics
+	c := openNowhere(t, s)
+	check.Must(t, topics.Subscribe(c, "all"))
+	for range 100 {
+		check.Must(t, topics.Subscribe(openNowhere(t, s), "all"))
+	}
+	m, err := Prepare(wire.Text, []byte("Hello"))
+	check.Must(t, err)
+	prepare := testing.AllocsPerRun(200, func() { check.OK(t, check.Err(Prepare(wire.Text, []byte("Hello")))) })
+	for name, tt := range map[string]struct {
+		publish func()
+		want    float64
+	}{
+		"Publish":               {func() { check.OK(t, check.Err(topics.Publish("all", wire.Text, []byte("Hello")))) }, prepare},
+		"PublishExcept":         {func() { check.OK(t, check.Err(topics.PublishExcept(c, "all", wire.Text, []byte("Hello")))) }, prepare},
+		"PublishPrepared":       {func() { check.Equal(t, topics.PublishPrepared("all", m).Sent, 101, "sent") }, 0},
+		"PublishPreparedExcept": {func() { check.Equal(t, topics.PublishPreparedExcept(c, "all", m).Sent, 100, "sent") }, 0},
+		"Count":                 {func() { topics.Count("all") }, 0},
+		"Subscribed":            {func() { topics.Subscribed(c, "all") }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.publish()
+			if n := testing.AllocsPerRun(200, tt.publish); n != tt.want {
+				t.Errorf("%v allocations, want %v", n, tt.want)
+			}
+		})
+	}
+}
+
+// A subscription takes about 50 bytes, the first one of a connection about 220.
+// A connection without any takes nothing.
+func TestSubscriptionsAreSmall(t *testing.T) {
+	heap := func() int64 { return min(usage.Heap(), usage.Heap(), usage.Heap()) } // the first only unlinks the contents of pools
+	const conns, each = 500, 20
+	s := new(Server)
+	var all []*Conn
+	for range conns {
+		all = append(all, openNowhere(t, s))
+	}
+	names := make([]string, each)
+	for i := range names {
+		names[i] = fmt.Sprint("topic ", i)
+	}
+	var topics Topics
+	before := heap()
+	for _, c := range all {
+		check.Must(t, topics.Subscribe(c, names[0]))
+	}
+	first := heap()
+	for _, name := range names[1:] {
+		for _, c := range all {
+			check.Must(t, topics.Subscribe(c, name))
+		}
+	}
+	last := heap()
+	ofFirst, ofOthers := (first-before)/conns, (last-first)/conns/(each-1)
+	if t.Logf("%d bytes for the first, %d for each other", ofFirst, ofOthers); ofFirst > 300 || ofOthers > 72 {
+		t.Errorf("%d bytes for the first subscription, %d for each other; want at most 300 and 72", ofFirst, ofOthers)
+	}
+	runtime.KeepAlive(all)
+	check.Equal(t, topics.Count(names[0]), conns, "subscribers")
+}
+
+// BenchmarkPublish is the time of a publication to many, without that of
+// system calls; BenchmarkPublish/Broadcast is the same without topics.
+func BenchmarkPublish(b *testing.B) {
+	for _, receivers := range []int{1, 10, 1000} {
+		s := new(Server)
+		var topics Topics
+		for range receivers {
+			c := s.connOver(new(nowhere))
+			if !c.open(Handshake{}, nil) || topics.Subscribe(c, "all") != nil {
+				b.Fatal("not open")
+			}
+			defer c.lost(net.ErrClosed)
+		}
+		m, err := Prepare(wire.Text, []byte("Hello"))
+		check.Must(b, err)
+		b.Run(fmt.Sprint("Topics/", receivers), func(b *testing.B) {
+			for b.Loop() {
+				topics.PublishPrepared("all", m)
+			}
+		})
+		b.Run(fmt.Sprint("Broadcast/", receivers), func(b *testing.B) {
+			for b.Loop() {
+				s.BroadcastPrepared(m)
+			}
+		})
+		b.Run(fmt.Sprint("parallel/", receivers), func(b *testing.B) {
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					topics.PublishPrepared("all", m)
+				}
+			})
+		})
 	}
 }
 

@@ -72,15 +72,32 @@ func (c *Conn) SendPrepared(m *Prepared) error {
 	return c.endpoint.SendPrepared(m)
 }
 
+// fate is the outcome of trySendOrQueue.
+type fate uint8
+
+const (
+	fateSent    fate = iota // the message is written, buffered or queued
+	fateDropped             // SlowDropNewest has dropped it
+	fateAborted             // the client reads too slowly, and the connection is aborted
+	fateClosed              // the connection is closing, or has ended
+)
+
 // trySendOrQueue sends m without waiting for the client or for another message.
-func (c *Conn) trySendOrQueue(m *Prepared) {
+func (c *Conn) trySendOrQueue(m *Prepared) fate {
 	c.noteMessage()
-	if c.State() != Open || c.admit(m.Size(), true) != nil {
-		return // the connection ends, or the message is counted as dropped
+	if c.State() != Open {
+		return fateClosed
+	}
+	if err := c.admit(m.Size(), true); err != nil {
+		if _, ok := err.(*BacklogError); ok {
+			return fateDropped
+		}
+		return fateAborted
 	}
 	if c.mustQueue(m.Size()) || !c.trySend(m) {
 		c.enqueue(m)
 	}
+	return fateSent
 }
 
 // trySend sends m if no other message waits and no other writer holds the

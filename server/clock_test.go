@@ -153,7 +153,7 @@ func TestRegistryKeepsPlaces(t *testing.T) {
 			}
 		}
 	}
-	const most = 20 * fewConns
+	const most = 20 * fewElements
 	for range most {
 		c := s.connOver(new(nowhere))
 		c.open(Handshake{}, nil)
@@ -171,7 +171,7 @@ func TestRegistryKeepsPlaces(t *testing.T) {
 			if len(alive)%1000 == 0 {
 				check()
 			}
-			if n := len(alive); cap(s.conns) > max(8*n, fewConns) {
+			if n := len(alive); cap(s.conns) > max(8*n, fewElements) {
 				t.Fatalf("the registry has memory for %d connections, with %d open", cap(s.conns), n)
 			}
 		}

@@ -52,6 +52,7 @@ type connExt struct {
 	lifetime    atomic.Pointer[lifetime]        // nil until Context is called
 	values      atomic.Pointer[endpoint.Values] // nil until Key.Set is called
 	sendQueue   atomic.Pointer[sendQueue]       // nil until a message is queued
+	topics      atomic.Pointer[connTopics]      // nil until Topics.Subscribe is called
 	fragments   fragments
 
 	// unacknowledged is Unacknowledged before the last heartbeat; the sweeper's

@@ -210,6 +210,7 @@ func (c *Conn) finish() {
 	c.endMailbox()
 	c.endPings()
 	c.endContext()
+	c.endTopics()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
 		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}

@@ -404,3 +404,42 @@ func ExampleServer_Run() {
 	// text Hello, twice Hello
 	// <nil>
 }
+
+// Topics are rooms, or channels: the program subscribes connections, and a
+// message that is published reaches the subscribers. Here clients choose one by
+// the path.
+func ExampleTopics() {
+	var topics server.Topics
+	s := &server.Server{Handler: server.Handler{
+		Open: func(c *server.Conn) {
+			if err := topics.Subscribe(c, c.Path()); err != nil {
+				c.Close(wire.PolicyViolation, "")
+				return
+			}
+			c.SendText("welcome")
+		},
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			topics.PublishExcept(c, c.Path(), op, p) // to the others
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	ada, bob, eve := dial(url+"/go"), dial(url+"/go"), dial(url+"/music")
+	for _, c := range []*client.Conn{ada, bob, eve} {
+		fmt.Println(receive(c))
+	}
+	ada.SendText("Hello")
+	fmt.Println("bob:", receive(bob))
+	n, err := topics.Publish("/music", wire.Text, []byte("all quiet"))
+	fmt.Println("eve:", receive(eve))
+	fmt.Println(n.Sent, err, topics.Count("/go"))
+	// Output:
+	// welcome
+	// welcome
+	// welcome
+	// bob: Hello
+	// eve: all quiet
+	// 1 <nil> 2
+}

@@ -55,18 +55,11 @@ func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.connCounter.remove(c)
-	last := len(s.conns) - 1
-	s.conns[last].place = c.place
-	s.conns[c.place] = s.conns[last]
-	s.conns[last] = nil
-	s.conns = s.conns[:last]
-	if last > 0 {
-		if size := cap(s.conns); size > fewConns && last < size/4 {
-			s.conns = append(make([]*Conn, 0, size/2), s.conns...)
-		}
+	s.conns[len(s.conns)-1].place = c.place
+	s.conns = removeAt(s.conns, c.place)
+	if len(s.conns) > 0 {
 		return
 	}
-	s.conns = nil
 	s.stopSweeper()
 	if s.empty != nil {
 		close(s.empty)
@@ -74,8 +67,24 @@ func (s *Server) removeConn(c *Conn) {
 	}
 }
 
-// fewConns is the capacity below which conns is not reallocated.
-const fewConns = 1024
+// removeAt removes the element of list at place i. The last one takes its
+// place. The array is replaced by a smaller one when most of it is unused.
+func removeAt[E any](list []*E, i int32) []*E {
+	last := len(list) - 1
+	list[i] = list[last]
+	list[last] = nil
+	list = list[:last]
+	switch size := cap(list); {
+	case last == 0:
+		return nil
+	case size > fewElements && last < size/4:
+		return append(make([]*E, 0, size/2), list...)
+	}
+	return list
+}
+
+// fewElements is the capacity below which removeAt does not replace the array.
+const fewElements = 1024
 
 // snapshot returns the connections, including those in the opening handshake.
 func (s *Server) snapshot() []*Conn {

@@ -5,6 +5,7 @@ package servers_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"regexp"
@@ -22,6 +23,7 @@ import (
 type peer struct {
 	name            string
 	noTLS           bool
+	noTopics        bool
 	noDeflate       bool
 	noTakeover      bool // of those with compression
 	noWindowBits    bool // of those with compression
@@ -43,15 +45,15 @@ func peers() []peer {
 		{name: "fasthttp", noTakeover: true, noWindowBits: true},
 		{name: "fibersock"},
 		{name: "nbio", noTakeover: true, noWindowBits: true, losesEmpty: true},
-		{name: "gnet", noTLS: true, noDeflate: true, blocksAll: true},
-		{name: "minimal-go", noDeflate: true},
+		{name: "gnet", noTopics: true, noTLS: true, noDeflate: true, blocksAll: true},
+		{name: "minimal-go", noTopics: true, noDeflate: true},
 		{name: "npm-ws", notGo: true},
 	}
 	if runtime.GOOS == "linux" {
-		all = append(all, peer{name: "gobwas-poll", noTLS: true, noDeflate: true})
+		all = append(all, peer{name: "gobwas-poll", noTopics: true, noTLS: true, noDeflate: true})
 	}
 	if _, ok := compiler(); ok {
-		all = append(all, peer{name: "minimal-c", noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
+		all = append(all, peer{name: "minimal-c", noTopics: true, noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
 	}
 	return all
 }
@@ -310,6 +312,29 @@ func TestBroadcastReachesAllConnections(t *testing.T) {
 		clients[1].send(left)
 		clients[1].wantReplies([]wire.Frame{left}, false)
 		clients[2].wantReplies([]wire.Frame{left}, false)
+	})
+}
+
+// A message reaches the subscribers of its sender's topic, and no others.
+func TestMessagesReachTheirTopic(t *testing.T) {
+	each(t, func(t *testing.T, p peer) {
+		if p.noTopics {
+			refuses(t, p.name, "-topics")
+			return
+		}
+		s := start(t, p.name, "-topics")
+		clients := []*rawClient{s.dial(), s.dial(), s.dial()}
+		for i, c := range clients {
+			c.send(binary(fmt.Sprintf("T%015d", i%2)))
+			c.send(ping("")) // the subscription is made when its Pong arrives
+			c.frame()
+		}
+		clients[1].send(text("odd"))
+		clients[1].wantReplies([]wire.Frame{text("odd")}, false)
+		clients[0].send(text("even"))
+		for _, c := range []*rawClient{clients[0], clients[2]} {
+			c.wantReplies([]wire.Frame{text("even")}, false)
+		}
 	})
 }
 

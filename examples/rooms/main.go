@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"flag"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -37,9 +36,9 @@ func main() {
 // routes returns the page and the rooms. Other rooms are 404: clients cannot
 // create any.
 func routes(chat *server.Server, names ...string) http.Handler {
-	rooms := make(map[string]*room)
+	rooms, topics := make(map[string]*room), new(server.Topics)
 	for _, name := range names {
-		rooms[name] = &room{members: make(map[*server.Conn]bool)}
+		rooms[name] = &room{name: name, topics: topics}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { w.Write(page) })
@@ -70,28 +69,24 @@ type event struct {
 // historySize is the number of messages that a room keeps.
 const historySize = 50
 
-// A room has members and the last messages, encoded.
+// A room is a topic, to which its members are subscribed, with its last
+// messages, encoded.
 type room struct {
+	name    string
+	topics  *server.Topics
 	mu      sync.Mutex
-	members map[*server.Conn]bool
 	history []*server.Prepared
 }
 
 // join sends the history to a client. Under the lock no message is lost between
-// the history and the first broadcast. Send does not wait for the client.
-func (r *room) join(c *server.Conn) {
+// the history and the subscription. Send does not wait for the client.
+func (r *room) join(c *server.Conn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.history {
 		c.SendPrepared(m)
 	}
-	r.members[c] = true
-}
-
-func (r *room) leave(c *server.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.members, c)
+	return r.topics.Subscribe(c, r.name)
 }
 
 // tell sends an event to all members, and keeps it if it is a message.
@@ -114,7 +109,7 @@ func (r *room) tell(e event) {
 		}
 		r.history = append(r.history, m)
 	}
-	server.BroadcastPrepared(maps.Keys(r.members), m)
+	r.topics.PublishPrepared(r.name, m)
 }
 
 // newChat returns a server whose connections have a *member as value.
@@ -124,7 +119,9 @@ func newChat() *server.Server {
 		Handler: server.Handler{
 			Open: func(c *server.Conn) {
 				m := c.Value().(*member)
-				m.room.join(c)
+				if err := m.room.join(c); err != nil {
+					log.Print(err)
+				}
 				m.room.tell(event{Kind: "joined", Name: m.name})
 			},
 			Message: func(c *server.Conn, op wire.Opcode, p []byte) {
@@ -133,7 +130,6 @@ func newChat() *server.Server {
 			},
 			Close: func(c *server.Conn, code wire.StatusCode, reason string) {
 				m := c.Value().(*member)
-				m.room.leave(c)
 				m.room.tell(event{Kind: "left", Name: m.name})
 			},
 		},

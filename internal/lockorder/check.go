@@ -12,31 +12,37 @@ import (
 )
 
 type (
-	Handlers  struct{ mutex[handlers] }
-	Fragments struct{ mutex[fragments] }
-	Sender    struct{ mutex[sender] }
-	Socket    struct{ mutex[socket] }
-	SendQueue struct{ mutex[sendQueue] }
+	Handlers   struct{ mutex[handlers] }
+	Topics     struct{ mutex[topics] }
+	ConnTopics struct{ mutex[connTopics] }
+	Fragments  struct{ mutex[fragments] }
+	Sender     struct{ mutex[sender] }
+	Socket     struct{ mutex[socket] }
+	SendQueue  struct{ mutex[sendQueue] }
 )
 
 // rank is the type of a lock, which has a place in the order.
 type rank interface{ place() int }
 
 type (
-	handlers  struct{}
-	fragments struct{}
-	sender    struct{}
-	socket    struct{}
-	sendQueue struct{}
+	handlers   struct{}
+	topics     struct{}
+	connTopics struct{}
+	fragments  struct{}
+	sender     struct{}
+	socket     struct{}
+	sendQueue  struct{}
 )
 
-func (handlers) place() int  { return 0 }
-func (fragments) place() int { return 1 }
-func (sender) place() int    { return 2 }
-func (socket) place() int    { return 3 }
-func (sendQueue) place() int { return 4 }
+func (handlers) place() int   { return 0 }
+func (topics) place() int     { return 1 }
+func (connTopics) place() int { return 2 }
+func (fragments) place() int  { return 3 }
+func (sender) place() int     { return 4 }
+func (socket) place() int     { return 5 }
+func (sendQueue) place() int  { return 6 }
 
-var names = [...]string{"Handlers", "Fragments", "Sender", "Socket", "SendQueue"}
+var names = [...]string{"Handlers", "Topics", "ConnTopics", "Fragments", "Sender", "Socket", "SendQueue"}
 
 // mutex is a sync.Mutex whose holder is known.
 type mutex[R rank] struct {

@@ -57,6 +57,8 @@ var figures = map[string]figure{
 	"write backlog of one client":                         {"server", "DefaultMaxBacklog", bytes},
 	"blocked handlers":                                    {"server", "DefaultMaxBlocked", number},
 	"write backlog of all clients":                        {"server", "DefaultMaxTotalBacklog", bytes},
+	"topics of a connection":                              {"server", "DefaultMaxTopics", number},
+	"name of a topic":                                     {"server", "DefaultMaxTopicName", bytes},
 	"messages buffered while `Ping` or `Close` waits":     {"client", "maxKept", bytes},
 	"bytes discarded after the closing handshake":         {"internal/netloop", "maxDiscarded", bytes},
 }
@@ -117,7 +119,7 @@ func TestPageHasTheDefaultsOfTheCode(t *testing.T) {
 }
 
 // configured are the types whose numbers and times are limits.
-var configured = []struct{ dir, name string }{{"client", "Config"}, {"server", "Server"}, {"endpoint", "Limits"}}
+var configured = []struct{ dir, name string }{{"client", "Config"}, {"server", "Server"}, {"server", "Topics"}, {"endpoint", "Limits"}}
 
 // TestPageHasAllOptions finds each number and time of a configuration in the
 // table of defaults.

@@ -34,6 +34,7 @@ type Config struct {
 	Payload   []byte      // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
 	Payloads  [][]byte    // if there are any: the payloads of consecutive messages, over and over, in place of Payload; of one length and without a stamp; not of Broadcast
 	Fragments int         // frames that a message of Echo is sent in; default 1
+	Topics    int         // of a Broadcast: the connections are divided among so many topics, each with a sender of its own; default 0: all receive all
 	PerConn   int         // messages of each connection of a Churn, one after the other; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
@@ -82,6 +83,9 @@ func (c *Config) check() error {
 	c.Deflate = c.Deflate || c.Takeover
 	if c.reach <= 0 {
 		c.reach = max(len(c.Payload), 1)
+	}
+	if c.Topics < 0 || c.Topics > c.Conns {
+		return fmt.Errorf("load: %d Topics of %d Conns", c.Topics, c.Conns)
 	}
 	if c.VerifyEvery <= 0 {
 		c.VerifyEvery = defaultVerifyEvery

@@ -53,6 +53,40 @@ func TestEachMessageReachesAll(t *testing.T) {
 	}
 }
 
+// Each message reaches the connections of its sender's topic.
+func TestEachMessageReachesItsTopic(t *testing.T) {
+	shells(t, func(t *testing.T, goroutines bool) {
+		var mu sync.Mutex
+		members := make(map[string][]*serverConn)
+		of := make(map[*serverConn]string)
+		s := new(server)
+		s.reply = func(c *serverConn, m message) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if p := string(m.payload); len(p) == 16 && p[0] == 'T' {
+				members[p] = append(members[p], c)
+				of[c] = p
+				return true
+			}
+			for _, to := range members[of[c]] {
+				to.frame(m.first, m.payload)
+			}
+			return true
+		}
+		c := Config{Payload: pattern(10), Conns: 7, Topics: 3, InFlight: 2, Warmup: 5 * time.Millisecond, Duration: 50 * time.Millisecond}
+		c.Addr, c.goroutines = s.serve(t, nil), goroutines
+		r := measured(t, s, c, Broadcast)
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Messages == 0 || len(members) != 3 || len(of)%7 != 0 {
+			t.Errorf("%d deliveries to %d connections of %d topics", r.Messages, len(of), len(members))
+		}
+	})
+	if _, err := Broadcast(t.Context(), Config{Payload: pattern(10), Conns: 2, Topics: 3}); err == nil {
+		t.Error("more topics than connections")
+	}
+}
+
 // A server that adds a connection after its opening handshake may omit earlier
 // messages.
 func TestReceiversMayJoinLate(t *testing.T) {

@@ -76,7 +76,10 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	if p.windowBits > 0 {
 		args = append(args, fmt.Sprintf("-window-bits=%d", p.windowBits))
 	}
-	if p.kind == broadcast {
+	switch {
+	case p.topics > 0:
+		args = append(args, "-topics")
+	case p.kind == broadcast:
 		args = append(args, "-broadcast")
 	}
 	server, err := start(ctx, b.serverProcessors(p), peer.path, args...)
@@ -155,7 +158,7 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result, error) {
 	c := load.Config{
 		Addr: m.server.hello.Listening, TLS: b.tlsConfig(p), Conns: p.conns, InFlight: p.inFlight, Payload: p.payload(), Fragments: p.fragments,
-		Payloads: p.payloads(), PerConn: p.cycle, Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Takeover: p.takeover, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
+		Payloads: p.payloads(), PerConn: p.cycle, Topics: min(p.topics, p.conns), Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Takeover: p.takeover, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
 	}
 	if p.text {
 		c.Opcode = wire.Text

@@ -23,6 +23,7 @@ type scenario struct {
 	name, title string
 	kind        kind
 	conns       int // connections at a time; broadcast: receivers
+	topics      int // broadcast: the connections are divided among so many; 0: all receive all
 	inFlight    int // messages of a connection, or of a broadcast's sender, that are on their way at once
 	cycle       int // churn: messages of a connection, one after the other
 	size        int // payload bytes
@@ -69,6 +70,7 @@ var scenarios = []scenario{
 	{name: "broadcast-1000", title: "Broadcast to 1,000, 125 B", kind: broadcast, conns: 1000, inFlight: 1, size: 125, quick: always},
 	{name: "broadcast-1000-inflight-2", title: "Broadcast to 1,000, 2 in flight, 125 B", kind: broadcast, conns: 1000, inFlight: 2, size: 125, quick: onlyFull},
 	{name: "broadcast-1000-inflight-16", title: "Broadcast to 1,000, 16 in flight, 125 B", kind: broadcast, conns: 1000, inFlight: 16, size: 125, quick: onlyFull},
+	{name: "topics", title: "100 topics of 10 connections, 125 B", kind: broadcast, conns: 1000, topics: 100, inFlight: 1, size: 125, quick: once},
 	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, cycle: 1, size: 125, quick: always},
 	arena("arena-512", "HttpArena: 512 connections, \"hello\"", echo, 512, 1),
 	arena("arena-4096", "HttpArena: 4,096 connections, \"hello\"", echo, 4096, 1),
@@ -205,6 +207,10 @@ func (p plan) primary() report.Metric {
 
 // detail describes the scenario in sentences.
 func (p plan) detail() string {
+	if p.topics > 0 {
+		return fmt.Sprintf("%s connections in %d topics. One connection of each topic sends %s, and the server sends each to all of its topic; the next is sent when all have it. A delivery is one message received by one connection.",
+			grouped(p.conns), p.topics, p.messages())
+	}
 	switch p.kind {
 	case broadcast:
 		return fmt.Sprintf("One connection sends %s, and the server sends each to all %s connections; %s. A delivery is one message received by one connection.",

@@ -25,7 +25,7 @@ type Peer struct {
 	OwnTLS bool   // Serve gets TCP and Options.Cert, and not a listener of TLS
 
 	// The reasons why the peer does not support a flag; empty if it does.
-	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast string
+	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast, NoTopics string
 
 	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
@@ -46,6 +46,7 @@ type Options struct {
 	Takeover   bool // accept context takeover in both directions
 	WindowBits int  // of permessage-deflate in both directions; 0: the library's default
 	Broadcast  bool // send each message to all connections, the sender's included
+	Topics     bool // send each message to the subscribers of its sender's topic; see TopicOf
 
 	// PEM files of a certificate and its key, of a Peer with OwnTLS; else
 	// empty.
@@ -136,6 +137,7 @@ func parse(p Peer, args []string) (*flags, error) {
 	set.BoolVar(&f.Takeover, "takeover", false, "with -deflate: accept context takeover")
 	set.IntVar(&f.WindowBits, "window-bits", 0, "with -deflate: `bits` of both windows, 9 to 15; 0: the library's default")
 	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to all connections")
+	set.BoolVar(&f.Topics, "topics", false, "send each message to the subscribers of its sender's topic")
 	set.IntVar(&f.MaxMessage, "max-message", 32<<20, "`bytes` of the longest message")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -149,6 +151,7 @@ func parse(p Peer, args []string) (*flags, error) {
 		unsupported(f.Takeover, "-takeover", p.NoTakeover),
 		unsupported(f.WindowBits != 0 && f.WindowBits != maxWindowBits, "-window-bits", p.NoWindowBits),
 		unsupported(f.Broadcast, "-broadcast", p.NoBroadcast),
+		unsupported(f.Topics, "-topics", p.NoTopics),
 	)
 }
 

@@ -16,7 +16,7 @@ func main() {
 		Module: "github.com/fibersock/fibersock",
 		UTF8:   true,
 		Loop:   loop,
-		Notes:  "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast",
+		Notes:  "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast; topics: Topics",
 		Serve:  run,
 	})
 }
@@ -32,6 +32,10 @@ func run(ln net.Listener, o serve.Options) error {
 	}
 	if o.Deflate {
 		s.Compression = compression(o)
+	}
+	if o.Topics {
+		s.Handler.Message = publish(new(server.Topics))
+		return s.Serve(ln)
 	}
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
 		serve.BlockIfAsked(op == wire.Binary, p)
@@ -52,4 +56,19 @@ func compression(o serve.Options) *permessage.Deflate {
 		d.Mode = permessage.NoContextTakeover
 	}
 	return d
+}
+
+// publish returns a handler that subscribes clients to the topics they name, and
+// sends other messages to the subscribers of the sender's topic.
+func publish(topics *server.Topics) func(c *server.Conn, op wire.Opcode, p []byte) {
+	return func(c *server.Conn, op wire.Opcode, p []byte) {
+		if name, ok := serve.TopicOf(op == wire.Binary, p); ok {
+			c.SetValue(name)
+			_ = topics.Subscribe(c, name) // a connection that is lost is reported to the server
+			return
+		}
+		if name, ok := server.Value[string](c); ok {
+			_, _ = topics.Publish(name, op, p) // a received message is valid
+		}
+	}
 }

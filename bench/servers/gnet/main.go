@@ -23,6 +23,7 @@ func main() {
 			", unmasked in gnet's buffer; the replies to messages read together share one write; WithMulticore; a handler that blocks blocks its loop; broadcast: one frame and a loop of Write",
 		NoTLS:     "gnet has no TLS",
 		NoDeflate: "the compressor's state would stay with the connection: the server keeps gobwas/ws without it",
+		NoTopics:  "neither library has topics, nor has the server",
 		Listen:    listen,
 	})
 }

@@ -55,6 +55,10 @@ static void parse_options(int argc, char **argv)
 			options.broadcast = is_true(value);
 			continue;
 		}
+		if (strcmp(name, "topics") == 0 && is_true(value)) {
+			fprintf(stderr, "minimal-c: -topics: it has no topics\n");
+			exit(UNSUPPORTED);
+		}
 		if (deflate && !is_true(value))
 			continue;
 		if (deflate || strcmp(name, "cert") == 0 || strcmp(name, "key") == 0) {

@@ -20,6 +20,7 @@ func main() {
 		Name:      "minimal-go",
 		Loop:      "goroutines",
 		Notes:     "net.Conn only; one read, unmasked in place, one write; frame by frame; checks next to nothing; broadcast: a loop of Write",
+		NoTopics:  "the server has no topics",
 		NoDeflate: "it has no permessage-deflate",
 		Serve:     run,
 	})

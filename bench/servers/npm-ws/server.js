@@ -8,7 +8,7 @@ const fs = require('fs');
 const path = require('path');
 
 const defaults = {
-	addr: '127.0.0.1:0', cert: '', key: '', cpus: '', deflate: false, takeover: false, 'window-bits': 0, broadcast: false, 'max-message': 32 << 20,
+	addr: '127.0.0.1:0', cert: '', key: '', cpus: '', deflate: false, takeover: false, 'window-bits': 0, broadcast: false, topics: false, 'max-message': 32 << 20,
 };
 
 function fail(text) {
@@ -68,8 +68,23 @@ function blocks(data, isBinary) {
 	return isBinary && data.length === 33 && data[0] === 'B'.charCodeAt(0);
 }
 
+// A message of 16 bytes that begins with 'T' subscribes its sender to a topic.
+const topics = new Map();
+function subscribes(conn, data, isBinary) {
+	if (!flags.topics || !isBinary || data.length !== 16 || data[0] !== 'T'.charCodeAt(0)) return false;
+	const name = data.toString();
+	if (!topics.has(name)) topics.set(name, new Set());
+	conn.topic = topics.get(name).add(conn);
+	conn.on('close', () => conn.topic.delete(conn));
+	return true;
+}
+
 server.on('connection', (conn) => {
 	const reply = (data, binary) => {
+		if (flags.topics) {
+			for (const to of conn.topic || []) to.send(data, { binary });
+			return;
+		}
 		if (!flags.broadcast) {
 			conn.send(data, { binary });
 			return;
@@ -77,6 +92,7 @@ server.on('connection', (conn) => {
 		for (const to of server.clients) to.send(data, { binary });
 	};
 	conn.on('message', (data, binary) => {
+		if (subscribes(conn, data, binary)) return;
 		if (blocks(data, binary)) setTimeout(reply, 1000, data, binary);
 		else reply(data, binary);
 	});

@@ -888,7 +888,10 @@ func TestEveryReachableState(t *testing.T) {
 		{"adopted TLS", min(deepest, 7), func(e *explorer) { e.tls, e.stage = true, secureHandshake }},
 		{"TLS", min(deepest, 8), func(e *explorer) { e.tls, e.stage = true, secureOpen }},
 	} {
-		for _, queue := range queueModels {
+		for i, queue := range queueModels {
+			if i > 0 && tt.deepest != anyDepth { // another system's
+				tt.deepest -= 2
+			}
 			t.Run(queue.name+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
 				e := newExplorer()

@@ -6,6 +6,8 @@ MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod interop/*/go.mod))
 # linux/mips is big-endian and has 32 bits; linux/arm is ARMv5, without atomic
 # instructions.
 CROSS       := linux/arm linux/mips linux/riscv64 windows/amd64 darwin/arm64 freebsd/amd64 js/wasm wasip1/wasm
+# With the kqueue loop.
+KQUEUE      := darwin/arm64 freebsd/amd64 netbsd/amd64 openbsd/amd64
 GATE        ?= 1.05
 ROUNDS      ?= 9
 WIRETEST    := /tmp/fibersock-wire.test
@@ -148,6 +150,7 @@ processors:
 # vet compiles the tests too.
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=5 $(GO) vet ./... || exit 1; done
+	@for t in $(KQUEUE); do echo "$$t: vet -tags kqueue"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet -tags kqueue ./... || exit 1; done
 
 # The stripped client of examples/minimal has at most 4.88 MB, and 2.33 MB without TLS, and README.md has its sizes.
 size:

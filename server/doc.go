@@ -53,7 +53,9 @@
 // Another connection has one goroutine for its handlers, and a second one while
 // output is buffered. Other connections are all connections on other systems
 // and with the build tag portable, and those of a net.Conn that is neither a
-// *net.TCPConn nor TLS that the server makes over one. The TLS connections of
+// *net.TCPConn nor TLS that the server makes over one. On macOS and the BSDs, the
+// build tag kqueue selects the event loop of Linux, over kqueue. It is not the
+// default because no such system has run it yet. The TLS connections of
 // an http.Server are other connections, unless its listener is one of BelowTLS,
 // and each of their writes needs a goroutine. MaxBlocked does not apply to
 // other connections.

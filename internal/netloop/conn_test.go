@@ -73,7 +73,7 @@ func (c *testConn) Closed(err error) {
 	}
 }
 
-// hiddenListener hides the type of a listener, and so the epoll loop.
+// hiddenListener hides the type of a listener, and so the polled loop.
 type hiddenListener struct{ net.Listener }
 
 // testLoop is a loop of testConns that listens until the test ends.

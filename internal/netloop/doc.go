@@ -10,19 +10,35 @@
 //	transport.go   writes that block, with a WriteTimeout, and TLS over them
 //	foreign.go     the same for a net.Conn whose deadlines may not work
 //
-//	epoll loop (Linux)                    goroutine loop (every net.Conn)
-//	listener_linux.go  accept, duplicate  goroutine.go   a socket and its goroutines
-//	epoll_linux.go     pollers, events    park.go        parked, active goroutine
-//	handoff_linux.go   handlers that block
-//	socket_linux.go    one socket         asyncwrite.go  Write without waiting
-//	write_linux.go     its output         ready_*.go     wait without reading
-//	close_linux.go     its end            netconn.go     its end
-//	deferred_linux.go  output of handlers direct_*.go    system calls that do not wait
-//	                   to other sockets   batch.go       one write for several replies
-//	uring_linux.go     the same, one
-//	                   call for many
-//	tls_linux.go       TLS over it
-//	tlsrecord_linux.go its records
+//	polled loop (epoll or kqueue)         goroutine loop (every net.Conn)
+//	listener.go      accept, duplicate    goroutine.go   a socket and its goroutines
+//	poller.go        pollers, events      park.go        parked, active goroutine
+//	handoff.go       handlers that block  asyncwrite.go  Write without waiting
+//	socket.go        one socket           ready_*.go     wait without reading
+//	write.go         its output           netconn.go     its end
+//	close.go         its end              direct_*.go    system calls that do not wait
+//	deferred.go      output of handlers   batch.go       one write for several replies
+//	                 to other sockets
+//	tls.go           TLS over it
+//	tlsrecord.go     its records
+//
+//	epoll_linux.go   epoll                kqueue_bsd.go  kqueue's system calls
+//	accept_linux.go  accept(2)            kqueue.go      its filters and events
+//	syscall_linux.go the other calls
+//	uring_linux.go   deferred output, one
+//	                 call for many
+//
+// # Systems
+//
+// The polled loop is the default on Linux. The build tag portable leaves it out.
+// On macOS and the BSDs, the build tag kqueue selects it; without the tag, these
+// systems have the goroutine loop only. The tag is there because no such system
+// has run the kqueue loop yet: it has been compiled for each, and its logic has
+// been explored over a model of kqueue. It becomes the default when the tests
+// have passed on macOS in CI.
+//
+// The kqueue loop lacks io_uring, and accepts by package net. Each of its
+// pollers blocks a thread while it waits.
 //
 // # Writes
 //
@@ -31,13 +47,13 @@
 // client uses them as they are. For a server's connection, which must not wait
 // for its peer, an asyncConn has the write buffer, and a goroutine that writes
 // it to a transport. A write that a socket accepts at once sets no deadline.
-// The epoll loop has no blocking writes: its timer checks for progress.
+// The polled loop has no blocking writes: its timer checks for progress.
 //
 // Writers that wait for space in a write buffer wait in Socket.AwaitSpace.
 //
 // # TLS
 //
-// The epoll loop serves TLS by crypto/tls, over a net.Conn that does not block:
+// The polled loop serves TLS by crypto/tls, over a net.Conn that does not block:
 //
 //   - A write buffer, and so deferred output, contains ciphertext. The order
 //     of records is that in which TLS writes them, under its own lock: output
@@ -79,7 +95,7 @@
 //   - No byte is written after FIN, and FIN is sent only when the write buffer
 //     is empty.
 //   - While there is input and the connection is ready, or output and the
-//     kernel accepts bytes, epoll is armed, a kick is queued, or a goroutine
+//     kernel accepts bytes, the socket is armed, a kick is queued, or a goroutine
 //     runs. Deferred output is in the list of a poller whose leader handles a
 //     batch, or is about to write it.
 //   - A connection at its end has a deadline. So has one with buffered output
@@ -93,8 +109,8 @@
 //   - While a connection with TLS is ready, TLS has no input that it can
 //     decrypt: all is handled, or another call of Received is requested.
 //
-// TestEveryReachableState checks them for the epoll loop, in every state that a
-// socket can reach.
+// TestEveryReachableState checks them for the polled loop, in every state that a
+// socket can reach, over models of epoll and kqueue.
 //
 // # Lock order
 //

@@ -70,13 +70,13 @@ const (
 	eventReturned                   // a handler has returned
 	eventNotReady                   // the connection is not ready for the rest of its input
 	eventResume                     // the connection may be ready
-	eventMissed                     // epoll has reported an event while a handler was running
+	eventMissed                     // the kernel has reported an event while a handler was running
 	eventReleased                   // the goroutine that missed it is done
 	eventRefused                    // the connection accepts no more input
 	eventCloseWrite                 // CloseWrite was called
 	eventInputEnd                   // the peer sends no more, but has not closed its side
 	eventEOF                        // the peer has closed its side
-	eventAbort                      // Abort was called, a time limit is over, or epoll has failed
+	eventAbort                      // Abort was called, a time limit is over, or the kernel has refused to report events
 	eventClose                      // the descriptor is closed
 	numEvents
 )
@@ -90,8 +90,8 @@ const (
 	doCloseWrite                       // send FIN
 	doUnpause                          // end the pauses of reading that are the connection's
 	doLinger                           // bound the rest of the socket's life
-	doArm                              // tell epoll which events to report
-	doKick                             // run the socket, if it has work that epoll does not report
+	doArm                              // tell the kernel which events to report
+	doKick                             // run the socket, if it has work that the kernel does not report
 )
 
 // transition is the effect of an event. A zero next means that the event is

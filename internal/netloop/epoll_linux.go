@@ -3,362 +3,123 @@
 package netloop
 
 import (
-	"errors"
-	"net"
 	"os"
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"syscall"
+	"unsafe"
 )
 
-// epollLoop serves sockets by epoll, with the goroutines of a few pollers for
-// all of them: an idle connection has neither goroutine nor read buffer.
-//
-// A poller's leader waits for events and runs the handlers of one connection
-// after the other. A handler that does not return soon keeps its goroutine, and
-// another leader handles the events behind it: see watchdog.
-//
-//	poller    epoll_wait → batch of events → for each: claim the socket, read,
-//	          Conn.Received, write the collected output
-//	watchdog  a poller makes no progress → a new leader handles the rest of its
-//	          batch
-//	socket    socket_linux.go: one descriptor and its owner; write_linux.go:
-//	          output; close_linux.go and end.go: the end
-//
-// Invariants: only the owner of a socket reads from it, calls its handlers and
-// closes its descriptor, the latter under the socket's lock. A leader that was
-// replaced must not use its poller.
-type epollLoop struct {
-	Config
-	sys     *systemCalls
-	sockets fdTable
-	addrs   atomic.Pointer[addrs] // those of the last socket, for the next
-	workers sync.Pool
+// This file is the part of the loop that knows epoll.
 
-	mu      sync.Mutex // guards the rest
-	users   int        // listeners and sockets; without any, no goroutine runs
-	pollers []*poller
-	guard   *watchdog
-	next    int // the poller of the next socket
+// pollEvent is an event of a descriptor.
+type pollEvent = syscall.EpollEvent
+
+// The bits of an event.
+const (
+	readyInput  = syscall.EPOLLIN
+	readyOutput = syscall.EPOLLOUT
+	readyHangUp = syscall.EPOLLHUP | syscall.EPOLLERR
+)
+
+// kernelQueue is the epoll descriptor of a poller.
+type kernelQueue struct {
+	fd   int
+	file *os.File // the same, in the runtime's poller: waiting for it costs no thread
+	raw  syscall.RawConn
+
+	wakeup int // an eventfd that ends the leader's wait
 }
 
-// batchSize is how many events a leader gets at once. The index of one has to
-// fit into a progress.
-const batchSize = 1024
-
-// enter starts the pollers if there are none, and returns the one for the next
-// socket.
-func (l *epollLoop) enter() (*poller, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.users == 0 {
-		if err := l.startPollers(); err != nil {
-			return nil, err
-		}
-	}
-	l.users++
-	l.next = (l.next + 1) % len(l.pollers)
-	return l.pollers[l.next], nil
-}
-
-// leave ends the pollers with their last user.
-func (l *epollLoop) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.users--; l.users == 0 {
-		l.stopPollers()
-	}
-}
-
-func (l *epollLoop) startPollers() error {
-	l.guard = newWatchdog(l.WatchPeriod)
-	for i := range runtime.GOMAXPROCS(0) {
-		p, err := newPoller(l, i)
-		if err != nil {
-			l.stopPollers()
-			return err
-		}
-		l.pollers = append(l.pollers, p)
-	}
-	l.guard.watch(l.pollers)
-	for _, p := range l.pollers {
-		p.startLeader(l.newWorker(), 0)
-	}
-	go l.guard.run()
-	return nil
-}
-
-func (l *epollLoop) stopPollers() {
-	for _, p := range l.pollers {
-		p.close() // its leader's wait ends
-	}
-	l.pollers = nil
-	l.guard.stop()
-}
-
-// start serves nc, if that is a TCP connection or TLS over one of BelowTLS. The
-// descriptor is duplicated. If start returns an error, nc is unchanged.
-func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struct{}) error {
-	switch nc := nc.(type) {
-	case *net.TCPConn:
-		return l.startTCP(nc, open, first, ended)
-	case *belowTLS:
-		return l.startTCP(nc.TCPConn, open, first, ended)
-	case overTLS:
-		if below := belowOf(nc); below != nil {
-			return l.startTLS(nc, below, open, first, ended)
-		}
-	}
-	return errors.ErrUnsupported
-}
-
-func (l *epollLoop) startTCP(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
-	fd, addrs, err := duplicate(nc, &l.addrs)
-	if err != nil {
-		return err
-	}
-	if err := l.add(fd, addrs, open, first, ended); err != nil {
-		syscall.Close(fd)
-		return err
-	}
-	nc.Close()
-	return nil
-}
-
-// A poller is an epoll descriptor and the goroutine that waits for its events.
-type poller struct {
-	loop  *epollLoop
-	sys   *systemCalls
-	guard *watchdog
-	index int
-	fd    int
-	file  *os.File // the same, in the runtime's poller: waiting for it costs no thread
-	raw   syscall.RawConn
-
-	wakeup    int       // an eventfd that ends the leader's wait
-	kicks     kickQueue // sockets with work that no event of their descriptor reports
-	deferrals deferrals
-	ring      *ring // nil: each socket is written by a call of its own
-
-	progress atomic.Uint64 // of the leader: see makeProgress
-	leader   *worker       // of the leader; the watchdog's own
-
-	serving atomic.Int32 // the descriptor of the event that the leader handles
-	refused uint64       // the last progress of a handler that was refused a hand-off; the watchdog's own
-}
-
-// kickQueue holds descriptors of sockets that the leader is to run.
-type kickQueue struct {
-	size atomic.Int32 // len(fds); changed under mu
-	mu   sync.Mutex   // guards fds
-	fds  []int32
-}
-
-// kickEvent stands in an event for a socket that was kicked. epoll does not use
-// it.
-const kickEvent = 1 << 24
-
-// wakeEvent stands, in place of a descriptor, in the event of wakeup.
-const wakeEvent = -1
-
-func newPoller(l *epollLoop, index int) (*poller, error) {
-	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	p := &poller{loop: l, sys: l.sys, guard: l.guard, index: index, fd: fd, wakeup: -1}
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		syscall.Close(fd)
-		return nil, err
-	}
-	p.file = os.NewFile(uintptr(fd), "epoll")
-	if p.wakeup, err = newEventfd(); err == nil {
-		const edgeTriggered = 1 << 31 // syscall.EPOLLET is negative; and so the counter need not be read
-		event := syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered, Fd: wakeEvent}
-		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.wakeup, &event))
-	}
-	if err == nil {
-		p.raw, err = p.file.SyscallConn()
-	}
-	if err != nil {
-		p.close()
-		return nil, err
-	}
-	if l.BatchedSends {
-		p.ring, _ = newRing(sysSetupRing) // it is optional
-	}
-	p.progress.Store(makeProgress(0, 0, idleIndex))
-	return p, nil
-}
-
-// close ends p. All of its sockets are closed: no goroutine writes to wakeup
-// any more.
-func (p *poller) close() {
-	p.file.Close()
-	if p.wakeup >= 0 {
-		syscall.Close(p.wakeup)
-	}
-	if p.ring != nil {
-		p.ring.Close()
-	}
-}
-
-// kick has the leader run the socket fd. The caller holds the socket's lock.
-func (p *poller) kick(fd int32) {
-	q := &p.kicks
-	q.mu.Lock()
-	q.fds = append(q.fds, fd)
-	first := len(q.fds) == 1
-	q.size.Store(int32(len(q.fds)))
-	q.mu.Unlock()
-	if first {
-		p.sys.notify(p.wakeup)
-	}
-}
-
-// appendTo makes events of kicks, as many as fit, and returns how many. The
-// leader calls it before it waits: so those that are left over need no
-// notification.
-func (q *kickQueue) appendTo(events []syscall.EpollEvent) int {
-	if q.size.Load() == 0 {
-		return 0
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n := min(len(q.fds), len(events))
-	for i, fd := range q.fds[:n] {
-		events[i] = syscall.EpollEvent{Events: kickEvent, Fd: fd}
-	}
-	q.fds = q.fds[:copy(q.fds, q.fds[n:])]
-	q.size.Store(int32(len(q.fds)))
-	return n
-}
-
-// A worker is the memory that a leader works with.
-type worker struct {
-	events [batchSize]syscall.EpollEvent
-	n      int     // number of events; both are unchanged while one of them is handled
-	leads  *poller // that the worker's goroutine leads
-	term   uint64  // the generation of that leader
-	input  []byte  // the read buffer
-	batch  any     // lent to the connection whose handlers run: see Conn.BeginBatch
+// waiting is the part of a worker that waits for events.
+type waiting struct {
 	wait   func(fd uintptr) bool
 	failed error // of epoll_wait
-
-	handedOff atomic.Bool // the watchdog has given its events to another leader
 }
 
-// pollReadSize is the size of a worker's read buffer in bytes.
-const pollReadSize = 128 << 10
-
-func (l *epollLoop) newWorker() *worker {
-	if w, ok := l.workers.Get().(*worker); ok {
-		return w
+// open makes the descriptors.
+func (q *kernelQueue) open() error {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
 	}
-	return &worker{input: make([]byte, pollReadSize), batch: l.NewBatch()}
+	q.fd, q.wakeup = fd, -1
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	q.file = os.NewFile(uintptr(fd), "epoll")
+	if q.wakeup, err = newEventfd(); err == nil {
+		const edgeTriggered = 1 << 31 // syscall.EPOLLET is negative; and so the counter need not be read
+		event := syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered, Fd: wakeEvent}
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, q.wakeup, &event))
+	}
+	if err == nil {
+		q.raw, err = q.file.SyscallConn()
+	}
+	if err != nil {
+		q.close()
+	}
+	return err
 }
 
-// replaced reports whether the poller has a new leader.
-func (w *worker) replaced() bool { return progressGeneration(w.leads.progress.Load()) != w.term }
-
-// startLeader gives p a leader with the worker w.
-func (p *poller) startLeader(w *worker, generation uint64) {
-	p.leader = w
-	go p.lead(w, generation)
+// close closes the descriptors. The leader's wait ends.
+func (q *kernelQueue) close() {
+	q.file.Close()
+	if q.wakeup >= 0 {
+		syscall.Close(q.wakeup)
+	}
 }
 
-// lead handles the events in w and then those that epoll reports, until the
-// poller is closed or another goroutine leads. If a handler ends the goroutine,
-// another goroutine handles the event after that.
-func (p *poller) lead(w *worker, generation uint64) {
-	returned := false
-	defer func() {
-		if !returned {
-			p.endDeferring()
-			go p.lead(w, generation)
-			return
-		}
-		w.wait, w.leads = nil, nil
-		p.loop.workers.Put(w)
-	}()
-	p.inReserve(func() { p.leadUntilEnd(w, generation) })
-	returned = true
-}
-
-// leadUntilEnd is lead for handlers that do not end the goroutine.
-func (p *poller) leadUntilEnd(w *worker, generation uint64) {
-	w.leads, w.term = p, generation
+// beginWaiting prepares the worker of a leader of p to wait.
+func (p *poller) beginWaiting(w *worker) {
 	w.wait = func(fd uintptr) bool {
 		w.n, w.failed = epollWait(fd, w.events[:])
 		w.n += p.kicks.appendTo(w.events[w.n:])
 		return w.n != 0 || w.failed != nil
 	}
-	p.flushDeferred() // of a handler that has blocked or ended the goroutine
-	for {
-		if !p.handleEvents(w, generation) {
-			for !w.handedOff.Load() {
-				runtime.Gosched() // the watchdog is reading it
-			}
-			w.handedOff.Store(false)
-			p.loop.Counters.Blocked.Add(-1)
-			return
-		}
-		w.n = 0
-		if err := p.raw.Read(w.wait); err != nil || w.failed != nil {
-			return // closed
-		}
-	}
 }
 
-// handleEvents handles w's events. It reports whether p is still led by
-// generation.
-func (p *poller) handleEvents(w *worker, generation uint64) bool {
-	if w.n == 0 {
-		return true
-	}
-	now := p.progress.Load()
-	first := 0
-	if progressGeneration(now) == generation && progressIndex(now) != idleIndex {
-		first = progressIndex(now) + 1 // the handler of this one has ended the goroutine that led p
-	}
-	waited := true // the watchdog may be asleep
-	for i := first; i < w.n; i++ {
-		if p.deferrals.isDue() {
-			if !p.advance(&now, generation, idleIndex) {
-				return false
-			}
-			p.flushDeferred()
-			waited = true
-		}
-		if !p.advance(&now, generation, i) {
-			return false
-		}
-		if waited {
-			waited = false
-			p.guard.wake()
-		}
-		p.beginDeferring(now, i+1 < w.n)
-		event := &w.events[i]
-		p.serving.Store(event.Fd)
-		if s := p.loop.sockets.get(event.Fd); s != nil {
-			s.ready(w, event.Events)
-		}
-	}
-	if !p.advance(&now, generation, idleIndex) {
-		return false
-	}
-	p.flushDeferred()
-	return true
+// endWaiting is the opposite of beginWaiting.
+func (w *waiting) endWaiting() { w.wait = nil }
+
+// await waits until w has events. It returns false if p is closed.
+func (p *poller) await(w *worker) bool {
+	err := p.raw.Read(w.wait)
+	return err == nil && w.failed == nil
 }
 
-// advance sets the progress of the leader of generation, and now to it. It
-// returns false if another goroutine leads p: if the progress is not now.
-func (p *poller) advance(now *uint64, generation uint64, index int) bool {
-	next := makeProgress(generation, *now>>indexBits+1, uint64(index))
-	if progressGeneration(*now) != generation || !p.progress.CompareAndSwap(*now, next) {
-		return false
+// epollWait returns the events that are there; it does not wait.
+func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case syscall.EINTR:
+		return 0, nil
 	}
-	*now = next
-	return true
+	return 0, errno
+}
+
+// events returns the set as epoll has it.
+func (i interest) events() (events uint32) {
+	if i&interestRead != 0 {
+		events |= syscall.EPOLLIN
+	}
+	if i&interestWrite != 0 {
+		events |= syscall.EPOLLOUT
+	}
+	if i == interestHangUp {
+		events |= syscall.EPOLLONESHOT
+	}
+	return events
+}
+
+// watchCall is the name of the system call of sysWatch.
+const watchCall = "epoll_ctl"
+
+func sysWatch(epfd int, fd int32, from, to interest) error {
+	op := syscall.EPOLL_CTL_MOD
+	if from == 0 {
+		op = syscall.EPOLL_CTL_ADD
+	}
+	return syscall.EpollCtl(epfd, op, int(fd), &syscall.EpollEvent{Events: to.events(), Fd: fd})
 }

@@ -102,19 +102,6 @@ func TestDuplicateIsNonBlocking(t *testing.T) {
 	}
 }
 
-// tcpPair returns both ends of a connection.
-func tcpPair(t *testing.T) (a, b *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	defer ln.Close()
-	theirs, err := net.Dial("tcp", ln.Addr().String())
-	check.Must(t, err)
-	ours, err := ln.Accept()
-	check.Must(t, err)
-	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
-}
-
 // closedConn is the RawConn of a closed listener.
 type closedConn struct{ syscall.RawConn }
 

@@ -222,15 +222,15 @@ func (g *Gauge) Load() int64 { return g.now.Load() }
 // Peak returns the maximum.
 func (g *Gauge) Peak() int64 { return g.peak.Load() }
 
-// Loop serves connections: TCP by epoll where there is epoll, all others by
-// goroutines.
+// Loop serves connections: TCP by the polled loop where there is one, all others
+// by goroutines.
 type Loop struct {
 	cfg     Config
 	calls   *sync.Pool // of foreignCalls
 	batches batches    // of the goroutine loop
 
-	mu    sync.Mutex // guards epoll
-	epoll *epollLoop // made when it is needed
+	mu     sync.Mutex  // guards polled
+	polled *polledLoop // made when it is needed
 }
 
 // New returns a loop.

@@ -1,4 +1,4 @@
-//go:build !linux || portable
+//go:build portable || (!linux && !(kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -7,26 +7,26 @@ import (
 	"net"
 )
 
-// canPoll is whether this system has epoll.
+// canPoll is whether this system has a polled loop.
 const canPoll = false
 
 // PolledSocket is empty: no socket is polled on this system.
 type PolledSocket struct{}
 
-// epollLoop stands in for the loop that this system does not have.
-type epollLoop struct{}
+// polledLoop stands in for the loop that this system does not have.
+type polledLoop struct{}
 
-func (l *Loop) pollers() *epollLoop { return nil }
+func (l *Loop) pollers() *polledLoop { return nil }
 
-func (*epollLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsupported }
+func (*polledLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsupported }
 
-func (*epollLoop) serveTLS(*net.TCPListener, Secure, Open) error { return errors.ErrUnsupported }
+func (*polledLoop) serveTLS(*net.TCPListener, Secure, Open) error { return errors.ErrUnsupported }
 
-func (*epollLoop) start(net.Conn, Open, []byte, chan struct{}) error {
+func (*polledLoop) start(net.Conn, Open, []byte, chan struct{}) error {
 	return errors.ErrUnsupported
 }
 
-// BelowTLS returns ln: see Loop.Start on systems with epoll.
+// BelowTLS returns ln: see Loop.Start on systems with a polled loop.
 func BelowTLS(ln net.Listener) net.Listener { return ln }
 
 // TCPListener returns ln as a TCP listener, nil if it is none.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// This file makes idle connections cheap without epoll. The goroutine of an
+// This file makes idle connections cheap without the polled loop. The goroutine of an
 // idle connection does almost nothing, so that its stack keeps its initial
 // size. Two goroutines alternate:
 //

@@ -9,20 +9,6 @@ import (
 	"unsafe"
 )
 
-// systemCalls are the system calls that the epoll loop makes for a socket, and
-// spawn, which starts a goroutine. Tests replace them.
-type systemCalls struct {
-	read     func(fd int32, p []byte) (int, error)
-	write    func(fd int32, p []byte) (int, error)
-	writev   func(fd int32, a, b []byte) (int, error)
-	shutdown func(fd int32, how int)
-	close    func(fd int32)
-	hungUp   func(fd int32) (bool, syscall.Errno)
-	epollCtl func(epfd, op int, fd int32, events uint32) error
-	notify   func(eventfd int)
-	spawn    func(f func())
-}
-
 // kernel are the system calls of Linux. Those that cannot block bypass the
 // scheduler, which would cost more than some of them.
 var kernel = &systemCalls{
@@ -32,11 +18,9 @@ var kernel = &systemCalls{
 	shutdown: func(fd int32, how int) { syscall.Shutdown(int(fd), how) },
 	close:    func(fd int32) { syscall.Close(int(fd)) },
 	hungUp:   sysHungUp,
-	epollCtl: func(epfd, op int, fd int32, events uint32) error {
-		return syscall.EpollCtl(epfd, op, int(fd), &syscall.EpollEvent{Events: events, Fd: fd})
-	},
-	notify: sysNotify,
-	spawn:  func(f func()) { go f() },
+	watch:    sysWatch,
+	notify:   sysNotify,
+	spawn:    func(f func()) { go f() },
 }
 
 // blockingSize is the size in bytes of a write that the scheduler should know
@@ -118,6 +102,16 @@ func sysHungUp(fd int32) (bool, syscall.Errno) {
 	return true, syscall.Errno(reset)
 }
 
+// sysDuplicate returns a duplicate of fd.
+func sysDuplicate(fd int) (int, error) {
+	const fDupfdCloexec = 1030
+	n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), fDupfdCloexec, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
 // newEventfd returns a descriptor that epoll finds readable after each
 // sysNotify.
 func newEventfd() (int, error) {
@@ -131,16 +125,4 @@ func newEventfd() (int, error) {
 func sysNotify(eventfd int) {
 	one := uint64(1)
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(eventfd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
-}
-
-// epollWait returns the events that are there; it does not wait.
-func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	switch errno {
-	case 0:
-		return int(n), nil
-	case syscall.EINTR:
-		return 0, nil
-	}
-	return 0, errno
 }

@@ -119,7 +119,7 @@ func TestSendsThatAreNotBatched(t *testing.T) {
 	if n := c.Loop.cfg.Counters.BatchedSends.Load(); n != 0 {
 		t.Errorf("%d batched sends", n)
 	}
-	if p, err := newPoller(&epollLoop{sys: kernel}, 0); err != nil || p.ring != nil {
+	if p, err := newPoller(&polledLoop{sys: kernel}, 0); err != nil || p.ring != nil {
 		t.Errorf("a ring without Config.BatchedSends, or the error %v", err)
 	} else {
 		p.close()

@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -282,7 +282,7 @@ func TestLongBatchDelaysNoOutput(t *testing.T) {
 	p, s := w.poller, w.socket
 	leader := w.workers[0]
 	leader.n = 7
-	leader.events[6] = syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: exploredFD}
+	leader.events[6] = pollEvent{Events: readyInput, Fd: exploredFD}
 	reads := 0
 	p.sys.read = func(int32, []byte) (int, error) {
 		if reads++; s.Deferred() {

@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -175,8 +175,8 @@ func (s *PolledSocket) expired() {
 	s.step(eventAbort)
 }
 
-// Abort discards the write buffer and shuts the connection down: epoll reports
-// that.
+// Abort discards the write buffer and shuts the connection down: the kernel
+// reports that.
 func (s *PolledSocket) Abort() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 )
 
 // events returns the number of events that the pollers have handled.
-func (l *epollLoop) events() (n uint64) {
+func (l *polledLoop) events() (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range l.pollers {
@@ -124,7 +125,7 @@ func TestOldEventsOfInputAreNotReadWhilePaused(t *testing.T) {
 	w := l.pollers().newWorker()
 	w.leads = s.poller
 	for range 5 {
-		s.ready(w, syscall.EPOLLIN)
+		s.ready(w, readyInput)
 	}
 	if n := received.Load() - before; n > 0 {
 		t.Errorf("%d bytes were received while reading was paused", n)
@@ -173,24 +174,26 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	<-l.closed
 }
 
-// withoutEpoll makes epoll_ctl fail for sockets of a loop before it serves.
-func withoutEpoll(l *Loop, fails *atomic.Bool) {
+// withoutEvents makes the registration of sockets of a loop fail, before it
+// serves.
+func withoutEvents(l *Loop, fails *atomic.Bool) {
 	calls := *kernel
-	calls.epollCtl = func(epfd, op int, fd int32, events uint32) error {
+	calls.watch = func(queue int, fd int32, from, to interest) error {
 		if fails.Load() {
 			return syscall.EINVAL
 		}
-		return kernel.epollCtl(epfd, op, fd, events)
+		return kernel.watch(queue, fd, from, to)
 	}
 	l.pollers().sys = &calls
 }
 
-// A connection that epoll refuses ends: it used to be kept and never read.
-func TestConnectionThatEpollRefuses(t *testing.T) {
+// A connection that the kernel refuses to report ends: it used to be kept and
+// never read.
+func TestConnectionThatIsNotRegistered(t *testing.T) {
 	var fails atomic.Bool
 	fails.Store(true)
 	idle := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
-	withoutEpoll(idle.Loop, &fails)
+	withoutEvents(idle.Loop, &fails)
 	a, b := tcpPair(t)
 	defer b.Close()
 	idle.Start(a, idle.open(nil), nil, nil)
@@ -202,11 +205,11 @@ func TestConnectionThatEpollRefuses(t *testing.T) {
 	}
 }
 
-// A connection that epoll refuses later ends too.
-func TestConnectionThatEpollLoses(t *testing.T) {
+// A connection whose registration cannot be changed ends too.
+func TestConnectionWhoseRegistrationFails(t *testing.T) {
 	var fails atomic.Bool
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
-	withoutEpoll(l.Loop, &fails)
+	withoutEvents(l.Loop, &fails)
 	a, b := tcpPair(t)
 	defer b.Close()
 	l.Start(a, l.open(nil), nil, nil)
@@ -229,7 +232,7 @@ func TestConnectionThatEpollLoses(t *testing.T) {
 func TestKicksAreHandledInOrder(t *testing.T) {
 	q := kickQueue{fds: []int32{1, 2, 3, 4, 5}}
 	q.size.Store(5)
-	var events [2]syscall.EpollEvent
+	var events [2]pollEvent
 	var got []int32
 	for n := q.appendTo(events[:]); n > 0; n = q.appendTo(events[:]) {
 		for _, e := range events[:n] {
@@ -267,7 +270,7 @@ func TestTableFindsByDescriptor(t *testing.T) {
 // A descriptor that the table has no place for is refused with the error of too
 // many.
 func TestDescriptorBeyondTheTableIsRefused(t *testing.T) {
-	var l epollLoop
+	var l polledLoop
 	if err := l.add(maxDescriptors, addrPair{}, nil, nil, nil); !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("descriptor %d: %v, want EMFILE", maxDescriptors, err)
 	}
@@ -286,23 +289,15 @@ func TestGenerationsOfLeadersAreReused(t *testing.T) {
 	}
 }
 
-// A full socket accepts no byte, for any size and number of pieces.
-func TestFullSocketAcceptsNothing(t *testing.T) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check.Must(t, err)
-	defer syscall.Close(pair[0])
-	defer syscall.Close(pair[1])
-	fd := int32(pair[0])
-	large := make([]byte, 2*blockingSize)
-	for err == nil {
-		_, err = sysWrite(fd, large)
-	}
-	for err = nil; err == nil; {
-		_, err = sysWrite(fd, large[:1])
-	}
-	for _, pieces := range [][2][]byte{{nil, large}, {large, nil}, {large[:10], large}, {large[:1], nil}, {nil, large[:1]}} {
-		if n, err := sysWritev(fd, pieces[0], pieces[1]); n != 0 || err != syscall.EAGAIN {
-			t.Errorf("%d and %d bytes: %d, %v", len(pieces[0]), len(pieces[1]), n, err)
-		}
-	}
+	defer ln.Close()
+	theirs, err := net.Dial("tcp", ln.Addr().String())
+	check.Must(t, err)
+	ours, err := ln.Accept()
+	check.Must(t, err)
+	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
 }

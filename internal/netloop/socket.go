@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -15,7 +15,7 @@ import (
 	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
-// PolledSocket is a socket of the epoll loop. It is embedded in its connection,
+// PolledSocket is a socket of the polled loop. It is embedded in its connection,
 // and is, with that, the whole footprint of an idle connection.
 type PolledSocket struct {
 	conn   Conn
@@ -28,7 +28,7 @@ type PolledSocket struct {
 	mu       lockorder.Socket // guards the rest, and the descriptor against being closed
 	fd       int32            // -1: closed
 	state    endState         // how far the end is; changed by step
-	interest interest         // events that epoll reports; 0: the descriptor is not registered
+	interest interest         // events that the kernel reports; 0: the descriptor is not registered
 	paused   readPause        // reasons not to read; 0: input is read
 	flags    socketFlags
 	out      *writeBuf  // output that the kernel has not accepted
@@ -86,7 +86,7 @@ const (
 	pausedBacklog                       // the peer does not read the replies to its messages
 )
 
-// interest is the set of events that epoll reports for a socket.
+// interest is the set of events that the kernel reports for a socket.
 //
 //	paused   backlog   reported
 //	no       no        input
@@ -94,10 +94,10 @@ const (
 //	yes      yes       output
 //	yes      no        the hang-up, once
 //
-// epoll reports a hang-up, the end of both directions, in each of these sets,
-// and as long as it lasts. A socket that is not read from handles it all the
-// same: see hangUp. While the socket has an owner, nobody can handle it, and so
-// it is reported once.
+// A hang-up, the end of both directions, is reported in each of these sets: by
+// epoll as long as it lasts, by kqueue once for the end of the output. A socket
+// that is not read from handles it all the same: see hangUp. While the socket
+// has an owner, nobody can handle it, and so it is reported once.
 type interest uint8
 
 const (
@@ -107,23 +107,9 @@ const (
 	interestNothing          // the hang-up has been reported
 )
 
-// events returns the set as epoll has it.
-func (i interest) events() (events uint32) {
-	if i&interestRead != 0 {
-		events |= syscall.EPOLLIN
-	}
-	if i&interestWrite != 0 {
-		events |= syscall.EPOLLOUT
-	}
-	if i == interestHangUp {
-		events |= syscall.EPOLLONESHOT
-	}
-	return events
-}
-
 // add serves the connection fd. first, if it is not nil, is passed to Received
 // before any read. If it returns an error, fd still belongs to the caller.
-func (l *epollLoop) add(fd int, addrs addrPair, open Open, first []byte, ended chan struct{}) error {
+func (l *polledLoop) add(fd int, addrs addrPair, open Open, first []byte, ended chan struct{}) error {
 	if !l.sockets.holds(fd) {
 		return fmt.Errorf("websocket: descriptor %d exceeds the event loop's maximum (%d): %w", fd, maxDescriptors-1, syscall.EMFILE)
 	}
@@ -153,13 +139,13 @@ func (s *PolledSocket) init(conn Conn, p *poller, fd int, addrs addrPair) {
 	s.owner.Store(ownerRunning)
 }
 
-// register has epoll report events. The caller gives up the socket if there is
-// no error.
+// register has the kernel report events. The caller gives up the socket if there
+// is no error.
 func (s *PolledSocket) register() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.poller.loop.sockets.put(s.fd, s)
-	if err := s.control(syscall.EPOLL_CTL_ADD, s.wanted()); err != nil {
+	if err := s.control(s.wanted()); err != nil {
 		return err
 	}
 	s.owner.Store(ownerNone)
@@ -167,11 +153,11 @@ func (s *PolledSocket) register() error {
 	return nil
 }
 
-// control tells epoll the events to report. The caller holds mu.
-func (s *PolledSocket) control(op int, wanted interest) error {
-	if err := s.poller.sys.epollCtl(s.poller.fd, op, s.fd, wanted.events()); err != nil {
+// control tells the kernel the events to report. The caller holds mu.
+func (s *PolledSocket) control(wanted interest) error {
+	if err := s.poller.sys.watch(s.poller.fd, s.fd, s.interest, wanted); err != nil {
 		s.interest = 0
-		return os.NewSyscallError("epoll_ctl", err)
+		return os.NewSyscallError(watchCall, err)
 	}
 	s.interest = wanted
 	return nil
@@ -191,8 +177,8 @@ func (s *PolledSocket) wanted() (i interest) {
 	return i
 }
 
-// arm tells epoll the events to report, if they have changed. The caller holds
-// mu.
+// arm tells the kernel the events to report, if they have changed. The caller
+// holds mu.
 func (s *PolledSocket) arm() {
 	if s.fd < 0 || s.interest == 0 {
 		return
@@ -201,7 +187,7 @@ func (s *PolledSocket) arm() {
 	if wanted == s.interest {
 		return
 	}
-	if err := s.control(syscall.EPOLL_CTL_MOD, wanted); err != nil {
+	if err := s.control(wanted); err != nil {
 		s.fail(err)
 		s.step(eventAbort)
 		s.kick() // no event will be reported
@@ -242,7 +228,7 @@ func (s *PolledSocket) step(ev endEvent) {
 
 // ready handles an event. The caller is the poller's leader.
 func (s *PolledSocket) ready(w *worker, events uint32) {
-	if events != syscall.EPOLLIN && !s.prepare(events) {
+	if events != readyInput && !s.prepare(events) {
 		return
 	}
 	if s.claim() {
@@ -260,7 +246,7 @@ func (s *PolledSocket) run(w *worker) {
 				panic(p) // a bug of this package or of the connection
 			}
 			s.returned(false)
-			s.owner.CompareAndSwap(ownerRunning, ownerMissed) // so that release arms epoll for the events that were not handled
+			s.owner.CompareAndSwap(ownerRunning, ownerMissed) // so that release arms the socket for the events that were not handled
 		}
 		s.release()
 	}()
@@ -276,13 +262,13 @@ func (s *PolledSocket) prepare(events uint32) bool {
 	if events&kickEvent != 0 {
 		s.flags &^= flagKicked
 	}
-	if events&syscall.EPOLLOUT != 0 {
+	if events&readyOutput != 0 && s.backlogged() {
 		s.flush()
 	}
-	if s.interest == interestHangUp && events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+	if s.interest == interestHangUp && events&readyHangUp != 0 {
 		s.interest = interestNothing
 	}
-	return events&^(kickEvent|syscall.EPOLLOUT) != 0 || s.hasWork()
+	return events&^(kickEvent|readyOutput) != 0 || s.hasWork()
 }
 
 // claim makes the caller the socket's owner, and reports whether it is. If
@@ -474,7 +460,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.kind = taskWait
 	default:
 		do.pending, do.batch, do.large = s.takePending(), !s.backlogged(), s.flags&flagLarge != 0
-		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
+		s.paused &^= pausedConn // returned arms the socket, if it is not paused again
 		if s.state.delivers() {
 			s.flags |= flagHandling
 		} else {

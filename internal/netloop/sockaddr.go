@@ -1,13 +1,11 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
 import (
 	"net"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
-	"syscall"
 )
 
 // addrPair holds both addresses of a connection in few bytes: most connections
@@ -50,29 +48,6 @@ func (a *addrPair) remote() netip.AddrPort {
 // unmapped returns an IPv4 address for one that is mapped to IPv6.
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// addrPortOf returns an address as package net has it.
-func addrPortOf(sa syscall.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *syscall.SockaddrInet6:
-		addr := netip.AddrFrom16(sa.Addr)
-		if sa.ZoneId != 0 {
-			addr = addr.WithZone(zone(int(sa.ZoneId)))
-		}
-		return netip.AddrPortFrom(addr, uint16(sa.Port))
-	}
-	return netip.AddrPort{}
-}
-
-// zone returns the name of a network interface.
-func zone(index int) string {
-	if i, err := net.InterfaceByIndex(index); err == nil {
-		return i.Name
-	}
-	return strconv.Itoa(index)
 }
 
 // addrPortOfNet returns an address of package net. It is invalid if the kernel

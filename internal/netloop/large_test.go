@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -18,7 +18,7 @@ type largeConn struct {
 
 func (c *largeConn) ReadBuffer(size int) []byte { return c.buffer[:min(size, len(c.buffer))] }
 
-// reading returns a socket of the epoll loop, its connection and a worker. The
+// reading returns a socket of the polled loop, its connection and a worker. The
 // socket's input is that of read, which gets the number of the call from 1.
 func reading(read func(call int, p []byte) (int, error)) (*PolledSocket, *largeConn, *worker, *int) {
 	w := newExplorer().newWorld()
@@ -44,7 +44,7 @@ func TestLargeMessageIsReadSeveralTimes(t *testing.T) {
 	event := func(wantCalls, wantSize int) {
 		t.Helper()
 		*calls = 0
-		s.ready(w, syscall.EPOLLIN)
+		s.ready(w, readyInput)
 		if *calls != wantCalls || size != wantSize {
 			t.Errorf("%d reads, the last of %d bytes; want %d of %d", *calls, size, wantCalls, wantSize)
 		}
@@ -103,7 +103,7 @@ func TestLaterReadsOfALargeMessage(t *testing.T) {
 			if c.received = tt.received; c.received == nil {
 				c.received = func(*testConn, []byte) ([]byte, bool) { return nil, true }
 			}
-			s.ready(w, syscall.EPOLLIN)
+			s.ready(w, readyInput)
 			s.stopTimer()
 			if *calls != tt.calls {
 				t.Errorf("%d reads, want %d", *calls, tt.calls)

@@ -1,4 +1,4 @@
-//go:build !portable
+//go:build !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
 
 package netloop
 
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// This file serves connections with TLS by the epoll loop. A secureConn lies
+// This file serves connections with TLS by the polled loop. A secureConn lies
 // between a socket and its connection:
 //
 //	PolledSocket   ciphertext   secureConn    plaintext   Conn
@@ -27,7 +27,7 @@ import (
 // the client's first byte on, and its Read waits for the loop. The goroutine
 // ends with the connection, whose user bounds the time of the handshake.
 //
-// TLS has buffers that epoll does not know. Received calls TLS.Read until TLS
+// TLS has buffers that the kernel does not know. Received calls TLS.Read until TLS
 // needs more ciphertext. If Received ends earlier, because the connection is
 // not ready or its turn is over, it returns a rest that is not nil, and so the
 // loop calls it again.
@@ -37,7 +37,7 @@ import (
 // WriteLimit.PauseRead.
 //
 // A TLS connection that the program has made, such as an http.Server, is over a
-// net.Conn that cannot be exchanged. It is served by epoll if that net.Conn is
+// net.Conn that cannot be exchanged. It is polled if that net.Conn is
 // one of BelowTLS, which can be switched to a rawConn. Over a *net.TCPConn it
 // is served by goroutines: no deadline makes a Read of TLS return without
 // waiting when there is half a record, and the first Write that exceeds a
@@ -100,7 +100,7 @@ func newTLSHandshake() *tlsHandshake {
 const maxHandshakeInput = 16 << 10
 
 // serveTLS is serve over TLS.
-func (l *epollLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) error {
+func (l *polledLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) error {
 	return l.serve(ln, func(bool) (Conn, *PolledSocket) {
 		conn, s := open(true)
 		c := &secureConn{Conn: conn, PolledSocket: s}
@@ -110,7 +110,7 @@ func (l *epollLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) erro
 }
 
 // startTLS serves a TLS connection over below: see start.
-func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, ended chan struct{}) error {
+func (l *polledLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, ended chan struct{}) error {
 	fd, addrs, err := duplicate(below.TCPConn, &l.addrs)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 	return nil
 }
 
-// BelowTLS returns ln with connections over which TLS can be served by epoll.
+// BelowTLS returns ln with connections over which TLS can be polled.
 func BelowTLS(ln net.Listener) net.Listener {
 	if _, ok := ln.(*net.TCPListener); !ok {
 		return ln

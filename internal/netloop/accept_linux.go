@@ -5,69 +5,9 @@ package netloop
 import (
 	"net"
 	"net/netip"
-	"os"
-	"sync/atomic"
+	"strconv"
 	"syscall"
 )
-
-// This file adds sockets to the epoll loop.
-//
-//	duplicate  duplicates the descriptor of a net.TCPConn. Loop.Start then closes
-//	           the original, which releases the runtime's poller, buffers and
-//	           goroutines.
-//	acceptor   duplicates the first of the connections that wait to be accepted,
-//	           and calls accept(2) for the rest: setting up a connection in
-//	           package net and duplicating it are ten of the twenty system
-//	           calls of a short connection.
-//
-// One goroutine accepts for all pollers. Accepting in each of them, by
-// EPOLLEXCLUSIVE, was measured: it costs the same, and it would not notice that
-// the program closes the listener.
-
-// duplicate returns a duplicate of tcp's descriptor, and tcp's addresses. last
-// caches addresses. The caller closes tcp.
-func duplicate(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs addrPair, err error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return -1, addrs, err
-	}
-	dup := -1
-	controlErr := raw.Control(func(fd uintptr) {
-		const fDupfdCloexec = 1030
-		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, fDupfdCloexec, 0)
-		if errno != 0 {
-			err = errno
-			return
-		}
-		dup = int(n)
-	})
-	if controlErr != nil {
-		err = controlErr
-	}
-	if err != nil {
-		return -1, addrs, err
-	}
-	if err := syscall.SetNonblock(dup, true); err != nil { // the program may have made it blocking, by File().Fd()
-		syscall.Close(dup)
-		return -1, addrs, os.NewSyscallError("fcntl", err)
-	}
-	return dup, newAddrPair(addrPortOfNet(tcp.LocalAddr()), addrPortOfNet(tcp.RemoteAddr()), last), nil
-}
-
-// serve accepts from ln until it is closed. An error that may pass, such as too
-// many open files, is logged and waited out.
-func (l *epollLoop) serve(ln *net.TCPListener, open Open) error {
-	if _, err := l.enter(); err != nil { // the pollers run as long as there is a listener
-		return err
-	}
-	defer l.leave()
-	raw, err := ln.SyscallConn()
-	if err != nil {
-		return err
-	}
-	a := &acceptor{loop: l, raw: raw, open: open, local: ln.Addr().(*net.TCPAddr).AddrPort()}
-	return acceptAll(ln, l.Log, a.accept)
-}
 
 // An acceptor accepts connections from one listener.
 //
@@ -75,7 +15,7 @@ func (l *epollLoop) serve(ln *net.TCPListener, open Open) error {
 // is closed, observes its deadline, and returns its errors. More connections
 // often wait behind the first: the acceptor accepts them without package net.
 type acceptor struct {
-	loop  *epollLoop
+	loop  *polledLoop
 	raw   syscall.RawConn // of the listener
 	open  Open
 	local netip.AddrPort // of the listener
@@ -89,6 +29,11 @@ type acceptor struct {
 type accepted struct {
 	fd     int
 	remote syscall.Sockaddr
+}
+
+// newAcceptor returns an acceptor of ln, whose descriptor is raw's.
+func newAcceptor(l *polledLoop, ln *net.TCPListener, raw syscall.RawConn, open Open) *acceptor {
+	return &acceptor{loop: l, raw: raw, open: open, local: ln.Addr().(*net.TCPAddr).AddrPort()}
 }
 
 // acceptMode is how connections can be accepted.
@@ -113,14 +58,6 @@ func (a *acceptor) accept(nc net.Conn) {
 	}
 	nc.Close()
 	for a.mode != acceptNet && a.acceptSome() {
-	}
-}
-
-// add serves the connection fd.
-func (a *acceptor) add(fd int, addrs addrPair) {
-	if err := a.loop.add(fd, addrs, a.open, nil, nil); err != nil {
-		syscall.Close(fd)
-		a.loop.Log(err)
 	}
 }
 
@@ -201,4 +138,27 @@ func (a *acceptor) localOf(fd int) netip.AddrPort {
 		}
 	}
 	return a.local
+}
+
+// addrPortOf returns an address as package net has it.
+func addrPortOf(sa syscall.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *syscall.SockaddrInet6:
+		addr := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			addr = addr.WithZone(zone(int(sa.ZoneId)))
+		}
+		return netip.AddrPortFrom(addr, uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// zone returns the name of a network interface.
+func zone(index int) string {
+	if i, err := net.InterfaceByIndex(index); err == nil {
+		return i.Name
+	}
+	return strconv.Itoa(index)
 }

@@ -1,5 +1,0 @@
-//go:build !race && !portable
-
-package netloop
-
-const raceDetector = false

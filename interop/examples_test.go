@@ -142,6 +142,12 @@ func useWasm(t *testing.T, b *browser, url string) {
 	p.screenshot("example-wasm.png")
 	p.loadAxe()
 	p.passesAxe("wasm")
+
+	// The program goes on after the end of the connection: its timers may fire.
+	p.evaluate(`void (document.getElementById("text").value = "x".repeat(17 << 20))`, nil) // more than the server accepts
+	p.click("send")
+	p.until(`document.getElementById("state").textContent.includes("1009")`)
+	p.until(`!go.exited`)
 }
 
 // line is a JavaScript expression: the list called id has an item with a text.

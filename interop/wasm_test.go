@@ -20,7 +20,8 @@ import (
 )
 
 // TestWasm runs the client, compiled to WebAssembly, with the WebSocket of
-// Chromium (WHATWG-6, WHATWG-8). The program is testdata/wasm.
+// Chromium (WHATWG-6, WHATWG-8). The program is testdata/wasm, which calls the
+// function finished with its results and runs on.
 func TestWasm(t *testing.T) {
 	root := goOutput(t, "env", "GOROOT")
 	program := filepath.Join(t.TempDir(), "main.wasm")
@@ -33,8 +34,9 @@ func TestWasm(t *testing.T) {
 		const go = new Go();
 		go.argv = ["main", %s, %s];
 		const program = await WebAssembly.instantiateStreaming(fetch("/main.wasm"), go.importObject);
-		await go.run(program.instance);
-		return results;
+		const finished = new Promise((resolve) => { globalThis.finished = resolve; });
+		const ended = go.run(program.instance).then(() => { throw new Error("the program has ended"); });
+		return Promise.race([finished, ended]);
 	})()`, js(webSocketURL(s.url)), js(webSocketURL(s.secureURL))), &results)
 	s.check(t, results)
 }

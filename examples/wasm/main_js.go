@@ -8,9 +8,16 @@ import (
 	"github.com/fibersock/fibersock/client"
 )
 
-// main connects to the server of the page, sends the texts of the form and
-// shows the replies.
+// main never returns: the browser reports a timer of Go that fires after the end
+// of the program as an error of the page.
 func main() {
+	converse()
+	select {}
+}
+
+// converse connects to the server of the page, sends the texts of the form and
+// shows the replies.
+func converse() {
 	document := js.Global().Get("document")
 	element := func(id string) js.Value { return document.Call("getElementById", id) }
 	origin := js.Global().Get("location").Get("origin").String()

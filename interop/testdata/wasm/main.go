@@ -66,8 +66,9 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	js.Global().Set("results", string(encoded))
 	fmt.Println(string(encoded))
+	js.Global().Call("finished", string(encoded))
+	select {} // a timer that fires after the program's end is an error of the page
 }
 
 // dial opens a connection and calls use with it.

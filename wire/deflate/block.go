@@ -93,14 +93,21 @@ func storedBits(w *bitWriter, n int) int {
 // shortFixedBits returns the size in bits of the block with the fixed code, or
 // false if it exceeds maxFixedOnly.
 func (e *encoder) shortFixedBits(start int) (int, bool) {
+	// The first pass counts the least bits of each symbol. It suffices for most
+	// messages, which are too long for the fixed code.
 	n := 3 + 7
-	i := start
 	for _, s := range e.seqs[:e.nseqs] {
-		literals := s.literals()
-		n += 8 * literals
+		n += 8 * s.literals()
+		if s.length() != 0 {
+			n += 7 + 5
+		}
 		if n > maxFixedOnly {
 			return 0, false
 		}
+	}
+	i := start
+	for _, s := range e.seqs[:e.nseqs] {
+		literals := s.literals()
 		for _, b := range e.text[i : i+literals] {
 			if b >= 144 {
 				n++
@@ -109,7 +116,7 @@ func (e *encoder) shortFixedBits(start int) (int, bool) {
 		if length := s.length(); length != 0 {
 			l := e.lengthCodes[length-3]
 			_, extra := distCode(s.dist1())
-			n += 7 + 5 + int(l.extraBits()) + int(extra)
+			n += int(l.extraBits()) + int(extra)
 			if l.symbol() >= 280-firstLength {
 				n++
 			}
@@ -248,8 +255,8 @@ type codeHeader struct {
 	runs      [literalSymbols + distSymbols]codeRun
 	nruns     int
 	freq      [codeSymbols]uint32
-	codes     [codeSymbols]prefixCode
-	sent      int // number of code length codes sent
+	codes     [32]prefixCode // by symbol; the last ones have none
+	sent      int            // number of code length codes sent
 }
 
 // A codeRun is a symbol of the code length alphabet, and above bit 8 its extra
@@ -262,6 +269,10 @@ const (
 	repeatZero     = 17 // 3-10 times, 3 extra bits
 	repeatZeros    = 18 // 11-138 times, 7 extra bits
 )
+
+// runExtraBits is the number of extra bits of a symbol of the code length
+// alphabet.
+var runExtraBits = [32]uint{repeatPrevious: 2, repeatZero: 3, repeatZeros: 7}
 
 // buildDynamic builds the code for the counted symbols and returns the size in
 // bits of the block, without its first 3 bits and the extra bits of matches.
@@ -276,20 +287,24 @@ func (e *encoder) buildDynamic() int {
 	var r runEncoder
 	at := 0
 	for _, s := range h.lit {
-		r.add(h, 0, int(s)-at)
+		if int(s) > at {
+			r.add(h, 0, int(s)-at)
+		}
 		r.add(h, uint8(e.dynamic.lit[s].len()), 1)
 		at = int(s) + 1
 	}
 	at = 0
 	for _, s := range h.dist {
-		r.add(h, 0, int(s)-at)
+		if int(s) > at {
+			r.add(h, 0, int(s)-at)
+		}
 		r.add(h, uint8(e.dynamic.dist[s].len()), 1)
 		at = int(s) + 1
 	}
 	r.flush(h)
 
 	clear(h.codes[:])
-	_, runBits := e.builder.build(h.codes[:], h.freq[:], maxCodeLengthBits, used)
+	_, runBits := e.builder.build(h.codes[:codeSymbols], h.freq[:], maxCodeLengthBits, used)
 	h.sent = codeSymbols
 	for h.sent > 4 && h.codes[codeOrder[h.sent-1]] == 0 {
 		h.sent--
@@ -305,11 +320,8 @@ type runEncoder struct {
 	n      int
 }
 
-// add appends length n times.
+// add appends length n times, at least once.
 func (r *runEncoder) add(h *codeHeader, length uint8, n int) {
-	if n == 0 {
-		return
-	}
 	if length != r.length {
 		r.flush(h)
 		r.length = length
@@ -353,20 +365,34 @@ func (h *codeHeader) addRun(symbol uint8, extra int) {
 func (h *codeHeader) write(w *bitWriter) {
 	lit, dist := h.lit[len(h.lit)-1]+1, h.dist[len(h.dist)-1]+1
 	w.put(uint64(lit-firstLength)|uint64(dist-1)<<5|uint64(h.sent-4)<<10, 14)
+	var v uint64
+	var n uint
 	for _, s := range codeOrder[:h.sent] {
-		w.put(uint64(h.codes[s].len()), 3)
+		v |= uint64(h.codes[s].len()) << (n & 63)
+		n += 3
 	}
-	for _, r := range h.runs[:h.nruns] {
-		c := h.codes[r&0xff]
-		v, n := c.bits()|uint64(r>>8)<<c.len(), c.len()
-		switch r & 0xff {
-		case repeatPrevious:
-			n += 2
-		case repeatZero:
-			n += 3
-		case repeatZeros:
-			n += 7
+	w.put(v&(1<<30-1), min(n, 30))
+	if n > 30 {
+		w.put(v>>30, n-30) // 27 bits at most
+	}
+
+	out, pos, acc, n := w.out, w.pos, w.acc, w.n
+	runs := h.runs[:h.nruns]
+	for len(runs) > 0 {
+		some := runs[:min(len(runs), 4)] // at most 4*(7+7) bits, after 7 others
+		runs = runs[len(some):]
+		for _, r := range some {
+			symbol := r & 31
+			c := h.codes[symbol]
+			acc |= c.bits() << (n & 63)
+			n += c.len()
+			acc |= uint64(r>>8) << (n & 63)
+			n += runExtraBits[symbol]
 		}
-		w.put(v, n)
+		put64(out, pos, acc)
+		pos += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
 	}
+	w.pos, w.acc, w.n = pos, acc, n
 }

@@ -39,6 +39,7 @@ type codeBuilder struct {
 	keys    [literalSymbols]uint32 // symbols and frequencies, by ascending symbol
 	length  [512]uint8             // code lengths of used symbols
 	count   [sortBuckets + 1]uint16
+	top     uint32 // last bucket in use
 }
 
 // sortBuckets is the number of frequencies that are sorted by counting. Higher
@@ -115,6 +116,7 @@ func limitLengths(count *[maxCodeBits + 1]uint16, limit int) {
 // number.
 func (b *codeBuilder) collect(freq []uint32) int {
 	clear(b.count[:])
+	top := uint32(0)
 	n := 0
 	for s := 0; s < len(freq); s++ {
 		// Most messages use few of the symbols.
@@ -125,9 +127,12 @@ func (b *codeBuilder) collect(freq []uint32) int {
 		if f := freq[s]; f != 0 {
 			b.keys[n] = f<<9 | uint32(s)
 			n++
-			b.count[min(f, sortBuckets)]++
+			bucket := min(f, sortBuckets)
+			b.count[bucket]++
+			top = max(top, bucket)
 		}
 	}
+	b.top = top
 	return n
 }
 
@@ -152,11 +157,14 @@ func (b *codeBuilder) addSymbols(n int) int {
 // b.weight, by ascending frequency.
 func (b *codeBuilder) sort(n int) {
 	at := uint16(0)
-	for i, c := range b.count {
+	for i, c := range b.count[:b.top+1] {
 		b.count[i] = at
 		at += c
 	}
-	first := int(b.count[sortBuckets]) // of the last bucket
+	first := n // of the last bucket
+	if b.top == sortBuckets {
+		first = int(b.count[sortBuckets])
+	}
 	for _, k := range b.keys[:n] {
 		f := min(k>>9, sortBuckets)
 		b.weight[b.count[f]] = k

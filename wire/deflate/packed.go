@@ -12,14 +12,21 @@ func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
 	e.nseqs = 0
 	anchor, i := start, start
 	for i+minMatch <= end {
-		length, dist := e.lookup(i, end, window, minMatch-1, mask)
+		v := e.load32(i)
+		near, far := e.insert(v, i, mask)
+		if e.load32(i-near) != v && e.load32(i-far) != v {
+			i += 1 + (i-anchor)>>(p.skip&63)
+			continue
+		}
+		length, dist := e.longest(i, near, far, end, window, minMatch-1)
 		if length < minMatch {
-			i += 1 + (i-anchor)>>p.skip
+			i += 1 + (i-anchor)>>(p.skip&63)
 			continue
 		}
 		next := i + 1
 		for length < p.hasty && next+minMatch <= end {
-			l, d := e.lookup(next, end, window, length, mask)
+			near, far := e.insert(e.load32(next), next, mask)
+			l, d := e.longest(next, near, far, end, window, length)
 			next++
 			if l <= length {
 				break
@@ -33,54 +40,70 @@ func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
 		e.addSequence(i-anchor, length, dist)
 		i += length
 		anchor = i
-		for last := min(i, end-minMatch+1); next < last; next++ {
-			e.insert(next, mask)
-		}
+		e.insertRange(next, min(i, end-minMatch+1), mask)
 	}
 	if anchor < end {
 		e.addSequence(end-anchor, 0, 1)
 	}
 }
 
-// lookup inserts position i into the packed index. It returns the longest match
-// there that is longer than least, which is at least minMatch-1, or least and 0.
-func (e *encoder) lookup(i, end, window, least int, mask uint32) (length, dist int) {
-	bucket := &e.table[hash(e.load32(i))&mask]
-	here, found := uint16(i)+e.base, *bucket
-	*bucket = found<<16 | uint32(here)
+// longest returns the longest of the matches at i and distances near and far
+// that is longer than least, which is at least minMatch-1, or least and 0.
+func (e *encoder) longest(i, near, far, end, window, least int) (length, dist int) {
 	reach := uint(min(window, i))
 
 	// A longer match includes the 4 bytes that end after least bytes.
 	length = least
 	at := i + length - (minMatch - 1)
 	last := e.load32(at)
-	d := int(here - uint16(found))
-	if e.load32(at-d) == last && uint(d-1) < reach {
-		if l := e.matchLength(i, d, end); l > length {
-			length, dist = l, d
+	if e.load32(at-near) == last && uint(near-1) < reach {
+		if l := e.matchLength(i, near, end); l > length {
+			length, dist = l, near
 			at = i + length - (minMatch - 1)
 			last = e.load32(at)
 		}
 	}
-	d = int(here - uint16(found>>16))
-	if e.load32(at-d) == last && uint(d-1) < reach {
-		if l := e.matchLength(i, d, end); l > length {
-			length, dist = l, d
+	if e.load32(at-far) == last && uint(far-1) < reach {
+		if l := e.matchLength(i, far, end); l > length {
+			length, dist = l, far
 		}
 	}
 	return length, dist
 }
 
-// insert inserts position i into the packed index.
-func (e *encoder) insert(i int, mask uint32) {
-	bucket := &e.table[hash(e.load32(i))&mask]
-	*bucket = *bucket<<16 | uint32(uint16(i)+e.base)
+// insert inserts position i, which has the bytes v, into the packed index. It
+// returns the distances to the two positions before with the same hash.
+func (e *encoder) insert(v uint32, i int, mask uint32) (near, far int) {
+	bucket := &e.table[hash(v)&mask]
+	here, found := uint16(i)+e.base, *bucket
+	*bucket = found<<16 | uint32(here)
+	return int(here - uint16(found)), int(here - uint16(found>>16))
+}
+
+// insertRange inserts the positions from i to end-1.
+func (e *encoder) insertRange(i, end int, mask uint32) {
+	here := uint32(uint16(i) + e.base)
+	for ; i+4 <= end; i += 4 {
+		v := e.load64(i)
+		b0 := &e.table[hash(uint32(v))&mask]
+		*b0 = *b0<<16 | here&0xffff
+		b1 := &e.table[hash(uint32(v>>8))&mask]
+		*b1 = *b1<<16 | (here+1)&0xffff
+		b2 := &e.table[hash(uint32(v>>16))&mask]
+		*b2 = *b2<<16 | (here+2)&0xffff
+		b3 := &e.table[hash(uint32(v>>24))&mask]
+		*b3 = *b3<<16 | (here+3)&0xffff
+		here += 4
+	}
+	for ; i < end; i++ {
+		e.insert(e.load32(i), i, mask)
+	}
 }
 
 // indexPacked inserts every step-th position of text[:end].
 func (e *encoder) indexPacked(end, step int, mask uint32) {
 	for i := 0; i+minMatch <= end; i += step {
-		e.insert(i, mask)
+		e.insert(e.load32(i), i, mask)
 	}
 }
 

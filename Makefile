@@ -147,10 +147,11 @@ processors:
 	GOARCH=amd64 $(GO) test -c -o $(WIRETEST) ./wire && for cpu in Nehalem Haswell; do (cd wire && qemu-x86_64-static -cpu $$cpu $(WIRETEST)) || exit 1; done; rm $(WIRETEST)
 	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./wire/...
 
-# vet compiles the tests too.
+# vet compiles the tests too. The loop of the BSDs runs over a model of their kernel.
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=5 $(GO) vet ./... || exit 1; done
 	@for t in $(KQUEUE); do echo "$$t: vet -tags kqueue"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet -tags kqueue ./... || exit 1; done
+	$(GO) test -run TestEveryReachableState ./internal/netloop -args -netloop.systems
 
 # The stripped client of examples/minimal has at most 4.88 MB, and 2.33 MB without TLS, and README.md has its sizes.
 size:

@@ -12,11 +12,13 @@ import (
 type latencies struct {
 	mu   sync.Mutex
 	took []time.Duration
+	most time.Duration // the longest
 }
 
 func (l *latencies) add(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.most = max(l.most, d)
 	for ; d > 0; d -= echoPeriod {
 		l.took = append(l.took, d)
 	}
@@ -30,6 +32,13 @@ func (l *latencies) summary() (n int, p50, p99, worst time.Duration) {
 	}
 	slices.Sort(l.took)
 	return n, l.took[n/2], l.took[n*99/100], l.took[n-1]
+}
+
+// longest returns the longest time.
+func (l *latencies) longest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.most
 }
 
 // stallClock records the times at which a sleeping goroutine woke late, because

@@ -474,8 +474,11 @@ func (r *round) pause(d time.Duration, done <-chan struct{}) bool {
 func (r *round) patience() time.Duration { return r.time + r.longest() + 10*time.Second }
 
 // slack is the tolerance of a time limit: the clock of the server is coarse,
-// and the machine may be busy.
-func (r *round) slack(since time.Time) time.Duration { return 2*time.Second + 2*r.stalls.since(since) }
+// and the machine may be busy. The longest echo of a probe shows how long
+// goroutines wait for a processor; checkEchoes bounds it.
+func (r *round) slack(since time.Time) time.Duration {
+	return 2*time.Second + 2*r.stalls.since(since) + 2*r.echoes.longest()
+}
 
 // dropsOldest reports whether messages that Send has accepted may be dropped.
 func (t *target) dropsOldest() bool { return t.policy == server.SlowDropOldest }

@@ -56,13 +56,17 @@ func (t *target) look(k *conn) {
 // for an empty backlog, and control frames.
 func (t *target) mostBuffered(k *conn) int {
 	const largest, slack = 100_000, 64 << 10
+	most := t.srv.MaxBacklog
+	if k != nil {
+		most += k.kind.pongs
+	}
 	if k != nil && k.kind.flood { // it receives only broadcasts
-		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
+		return most + slack/2
 	}
 	if t.dropsOldest() { // the newest message and the one being written are kept
-		return t.srv.MaxBacklog + 2*largest + slack
+		return most + 2*largest + slack
 	}
-	return t.srv.MaxBacklog + largest + slack
+	return most + largest + slack
 }
 
 // final checks a connection after the round.

@@ -134,8 +134,9 @@ tidy:
 staticcheck:
 	$(call each,$(GO) run $(STATICCHECK) ./...)
 
+# The states of sockets do not depend on the size of words.
 i386:
-	GOARCH=386 $(GO) test ./...
+	GOARCH=386 $(GO) test -skip '^TestEveryReachableState$$' ./...
 
 # Big-endian; needs qemu-s390x-static.
 bigendian:
@@ -150,7 +151,7 @@ processors:
 # vet compiles the tests too. The loop of the BSDs runs over a model of their kernel.
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} GOARM=5 $(GO) vet ./... || exit 1; done
-	@for t in $(KQUEUE); do echo "$$t: vet -tags kqueue"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet -tags kqueue ./... || exit 1; done
+	@for t in $(KQUEUE); do echo "$$t: vet -tags kqueue"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet -tags kqueue ./internal/netloop ./server/... ./client/... || exit 1; done
 	$(GO) test -run TestEveryReachableState ./internal/netloop -args -netloop.systems
 
 # The stripped client of examples/minimal has at most 4.88 MB, and 2.33 MB without TLS, and README.md has its sizes.

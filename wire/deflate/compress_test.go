@@ -78,12 +78,21 @@ func differs(inflater string, got, want []byte, err error) error {
 	return nil
 }
 
+// raceDetector is set in builds with the race detector, which makes these tests
+// twenty times as slow.
+var raceDetector bool
+
 // eachMode calls f with all windows, with and without takeover, and with all
-// levels for some windows.
+// levels for some windows; with the race detector, with some windows and the
+// default level.
 func eachMode(t *testing.T, f func(t *testing.T, o deflate.CompressorOptions)) {
 	for bits := 8; bits <= 15; bits++ {
 		levels := []int{deflate.LevelDefault}
-		if bits == 8 || bits == 12 || bits == 15 {
+		some := bits == 8 || bits == 12 || bits == 15
+		switch {
+		case raceDetector && !some:
+			continue
+		case some && !raceDetector:
 			levels = append(levels, deflate.LevelFast, deflate.LevelBest)
 		}
 		for _, level := range levels {

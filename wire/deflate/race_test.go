@@ -1,0 +1,5 @@
+//go:build race
+
+package deflate_test
+
+func init() { raceDetector = true }

@@ -83,7 +83,7 @@ func subscribeFrame(number int) []byte {
 
 func (b *broadcast) opened(s *session, now time.Duration) {
 	if t := b.topicOf(s); t.subscribe != nil {
-		s.out.request = t.subscribe // the next output
+		s.out.subscribe = t.subscribe
 		b.run.mark(s)
 	}
 	b.unopened--

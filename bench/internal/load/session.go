@@ -49,12 +49,13 @@ type session struct {
 // outgoing is the ordered output of a session. A send may be reported after its
 // reply has arrived.
 type outgoing struct {
-	request []byte
-	ring    *ring
-	next    int // index in ring of the current message, below the number of variants
-	queued  int // messages to send
-	offset  int // bytes of the first of them that were sent
-	close   []byte
+	request   []byte
+	subscribe []byte // the message behind the request; none if empty
+	ring      *ring
+	next      int // index in ring of the current message, below the number of variants
+	queued    int // messages to send
+	offset    int // bytes of the first of them that were sent
+	close     []byte
 }
 
 // open begins a connection.
@@ -109,6 +110,8 @@ func (s *session) output() []byte {
 	switch {
 	case len(o.request) > 0:
 		return o.request
+	case len(o.subscribe) > 0:
+		return o.subscribe
 	case o.queued == 0:
 		return o.close
 	}
@@ -123,6 +126,9 @@ func (s *session) wrote(n int) {
 	switch {
 	case len(o.request) > 0:
 		o.request = o.request[n:]
+		return
+	case len(o.subscribe) > 0:
+		o.subscribe = o.subscribe[n:]
 		return
 	case o.queued == 0:
 		o.close = o.close[n:]

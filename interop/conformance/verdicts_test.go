@@ -48,6 +48,9 @@ func TestVerdicts(t *testing.T) {
 	for _, p := range peer.All() {
 		for _, role := range []conform.Role{conform.Server, conform.Client} {
 			t.Run(fmt.Sprintf("%s/%s", p.Name, role), func(t *testing.T) {
+				if !*update {
+					t.Parallel() // some peers let the judge wait for minutes
+				}
 				started := time.Now()
 				results := judge(t, p, role, selected(t))
 				t.Logf("%d cases in %v", len(results), time.Since(started).Round(time.Second))

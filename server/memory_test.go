@@ -10,6 +10,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,6 +114,7 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 			if strings.Contains(name, "TLS") { // takes its time, and more memory
 				clients = 200
 			}
+			defer smallStacks()()
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: time.Hour, Compression: compression})
 			s.openAs(t, "/", lines...) // the first connection starts the goroutines that stay
 			goroutines := runtime.NumGoroutine()
@@ -150,6 +152,22 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 			}
 			runtime.KeepAlive(peers)
 		})
+	}
+}
+
+// smallStacks starts many goroutines with small stacks, until end is called. The
+// runtime gives a new goroutine a stack of the average size, which tests before
+// this one have made larger.
+func smallStacks() (end func()) {
+	var all sync.WaitGroup
+	over := make(chan struct{})
+	for range 5000 {
+		all.Go(func() { <-over })
+	}
+	runtime.GC()
+	return func() {
+		close(over)
+		all.Wait()
 	}
 }
 

@@ -174,19 +174,6 @@ func sysWatch(queue int, fd int32, from, to interest) error {
 	return changeFilters(queue, int(fd), add, remove)
 }
 
-// kernel are the system calls of macOS and the BSDs.
-var kernel = &systemCalls{
-	read:     sysRead,
-	write:    sysWrite,
-	writev:   sysWritev,
-	shutdown: func(fd int32, how int) { syscall.Shutdown(int(fd), how) },
-	close:    func(fd int32) { syscall.Close(int(fd)) },
-	hungUp:   sysHungUp,
-	watch:    sysWatch,
-	notify:   sysNotify,
-	spawn:    func(f func()) { go f() },
-}
-
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)

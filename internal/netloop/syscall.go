@@ -17,3 +17,17 @@ type systemCalls struct {
 	notify   func(wakeup int)                                   // ends a leader's wait
 	spawn    func(f func())
 }
+
+// kernel are the system calls of this system. On Linux, those that cannot block
+// bypass the scheduler, which would cost more than some of them.
+var kernel = &systemCalls{
+	read:     sysRead,
+	write:    sysWrite,
+	writev:   sysWritev,
+	shutdown: func(fd int32, how int) { syscall.Shutdown(int(fd), how) },
+	close:    func(fd int32) { syscall.Close(int(fd)) },
+	hungUp:   sysHungUp,
+	watch:    sysWatch,
+	notify:   sysNotify,
+	spawn:    func(f func()) { go f() },
+}

@@ -9,20 +9,6 @@ import (
 	"unsafe"
 )
 
-// kernel are the system calls of Linux. Those that cannot block bypass the
-// scheduler, which would cost more than some of them.
-var kernel = &systemCalls{
-	read:     sysRead,
-	write:    sysWrite,
-	writev:   sysWritev,
-	shutdown: func(fd int32, how int) { syscall.Shutdown(int(fd), how) },
-	close:    func(fd int32) { syscall.Close(int(fd)) },
-	hungUp:   sysHungUp,
-	watch:    sysWatch,
-	notify:   sysNotify,
-	spawn:    func(f func()) { go f() },
-}
-
 // blockingSize is the size in bytes of a write that the scheduler should know
 // of: copying so much is slow.
 const blockingSize = 128 << 10

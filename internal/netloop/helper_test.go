@@ -1,18 +1,14 @@
 package netloop_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
 // observed is a net.Conn that records the write deadlines that are set.
@@ -55,7 +51,7 @@ func tcp(t *testing.T) (ours, peer net.Conn) {
 // handshake.
 func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Conn) {
 	t.Helper()
-	secureOurs = tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+	secureOurs = tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{testcert.Any()}})
 	securePeer = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -69,20 +65,6 @@ func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Con
 	both.Wait()
 	return secureOurs, securePeer
 }
-
-// certificate returns a certificate that no test verifies.
-var certificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
 
 // took checks that it is exactly d since start, in a bubble.
 func took(t *testing.T, start time.Time, d time.Duration) {

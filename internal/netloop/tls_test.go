@@ -4,25 +4,21 @@ package netloop
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
 // serveTLS serves ln over TLS until the test ends. conn returns a connection.
@@ -44,24 +40,10 @@ func serveTLS(t *testing.T, cfg Config, secure Secure, conn func() *testConn) *t
 // cryptoTLS makes connections of crypto/tls.
 func cryptoTLS(cfg *tls.Config) Secure {
 	if cfg == nil {
-		cfg = &tls.Config{Certificates: []tls.Certificate{selfSigned()}}
+		cfg = &tls.Config{Certificates: []tls.Certificate{testcert.Any()}}
 	}
 	return func(nc net.Conn) TLS { return tls.Server(nc, cfg) }
 }
-
-// selfSigned returns a certificate that no test verifies.
-var selfSigned = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
 
 // client returns the client's side of a connection, before the TLS handshake.
 func (l *testLoop) client(t *testing.T) (*tls.Conn, *net.TCPConn, *testConn) {
@@ -315,7 +297,7 @@ func TestWriteOverTLSAfterAbort(t *testing.T) {
 // beginning and without.
 func TestDataOverTLSIsIntact(t *testing.T) {
 	for _, large := range []bool{false, true} {
-		cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned()}, DynamicRecordSizingDisabled: large}
+		cfg := &tls.Config{Certificates: []tls.Certificate{testcert.Any()}, DynamicRecordSizingDisabled: large}
 		l := serveTLS(t, Config{}, cryptoTLS(cfg), nil)
 		client, _, c := l.client(t)
 		for _, size := range []int{1, 1000, 5000, 16 << 10, 16<<10 + 1, 100_000, 1 << 20} {
@@ -496,7 +478,7 @@ func TestErrorsOfTLSEndTheConnection(t *testing.T) {
 
 // A client that fails in the handshake gets the alert, although it sends on.
 func TestFailedTLSHandshake(t *testing.T) {
-	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned()}, ClientAuth: tls.RequireAnyClientCert}
+	cfg := &tls.Config{Certificates: []tls.Certificate{testcert.Any()}, ClientAuth: tls.RequireAnyClientCert}
 	l := serveTLS(t, Config{}, cryptoTLS(cfg), nil)
 	client, _, c := l.client(t)
 	check.Must(t, client.Handshake()) // in TLS 1.3 it ends before the server checks the certificate
@@ -704,7 +686,7 @@ func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
 			}()
 			ours, err := ln.Accept()
 			check.Must(t, err)
-			secure := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})
+			secure := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{testcert.Any()}})
 			first := make([]byte, reads)
 			check.Must(t, check.Err(io.ReadFull(secure, first)))
 			ended := make(chan struct{})
@@ -746,7 +728,7 @@ func TestTypesThatEmbedTLSAreServedByGoroutines(t *testing.T) {
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
 	nc, ours := acceptBelowTLS(t)
 	defer nc.Close()
-	counting := &countingTLS{Conn: tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})}
+	counting := &countingTLS{Conn: tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{testcert.Any()}})}
 	l.Start(counting, l.open(nil), nil, nil)
 	if c := <-l.started; c.socket.Shard() >= 0 {
 		t.Error("epoll serves the connection")

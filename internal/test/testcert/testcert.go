@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -56,6 +57,15 @@ func NewUntil(until time.Time, hosts ...string) (tls.Certificate, *x509.CertPool
 	pool.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool, nil
 }
+
+// Any returns a certificate that no test verifies, always the same.
+var Any = sync.OnceValue(func() tls.Certificate {
+	c, _, err := New("test.example")
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
 
 // Files writes a certificate of New and its key into dir, in PEM.
 func Files(dir string, c tls.Certificate) (certFile, keyFile string, err error) {

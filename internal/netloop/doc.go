@@ -20,6 +20,8 @@
 //	deferred.go      output of handlers   batch.go       one write for several replies
 //	                 to other sockets
 //	tls.go           TLS over it
+//	tlshandshake.go  its handshakes
+//	tlsbelow.go      TLS of the program
 //	tlsrecord.go     its records
 //
 //	epoll_linux.go   epoll                kqueue_bsd.go  kqueue's system calls

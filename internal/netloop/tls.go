@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -77,28 +76,6 @@ const (
 	secureFailed                   // err has ended it
 )
 
-// A tlsHandshake is the input of a handshake: the loop writes it, and the
-// handshake's goroutine reads it.
-type tlsHandshake struct {
-	mu      sync.Mutex // guards the rest; locked last
-	changed sync.Cond
-	in      *writeBuf
-	waits   bool // the goroutine needs more input than in
-	over    bool // the goroutine has ended
-	closed  bool // the connection has ended: there will be no more input
-
-	hello helloSplitter // the goroutine's
-}
-
-func newTLSHandshake() *tlsHandshake {
-	h := new(tlsHandshake)
-	h.changed.L = &h.mu
-	return h
-}
-
-// maxHandshakeInput bounds tlsHandshake.in. The rest waits in the socket.
-const maxHandshakeInput = 16 << 10
-
 // serveTLS is serve over TLS.
 func (l *polledLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) error {
 	return l.serve(ln, func(bool) (Conn, *PolledSocket) {
@@ -135,85 +112,6 @@ func (l *polledLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte,
 	return nil
 }
 
-// BelowTLS returns ln with connections over which TLS can be polled.
-func BelowTLS(ln net.Listener) net.Listener {
-	if _, ok := ln.(*net.TCPListener); !ok {
-		return ln
-	}
-	return belowTLSListener{ln}
-}
-
-type belowTLSListener struct{ net.Listener }
-
-// TCPListener returns ln as a TCP listener, or the one in ln if that is of
-// BelowTLS, nil if there is none.
-func TCPListener(ln net.Listener) *net.TCPListener {
-	if below, ok := ln.(belowTLSListener); ok {
-		ln = below.Listener
-	}
-	tcp, _ := ln.(*net.TCPListener)
-	return tcp
-}
-
-func (l belowTLSListener) Accept() (net.Conn, error) {
-	setNonblock(l.Listener)
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &belowTLS{TCPConn: nc.(*net.TCPConn)}, nil
-}
-
-// belowTLS is a TCP connection until it is switched to a rawConn, between two
-// calls.
-type belowTLS struct {
-	*net.TCPConn
-	pos recordPos // of the ciphertext that TLS has read
-	raw atomic.Pointer[rawConn]
-}
-
-// overTLS is the part of *tls.Conn by which a program's TLS connection can be
-// served by epoll.
-type overTLS interface {
-	TLS
-	NetConn() net.Conn
-}
-
-// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS,
-// nil otherwise. The type is recognised by its package, which is not linked
-// here. A type that embeds a *tls.Conn has the same methods, but its Read may
-// not know temporary errors, or may wait: it is served by goroutines.
-func belowOf(nc overTLS) *belowTLS {
-	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
-		return nil
-	}
-	below, _ := nc.NetConn().(*belowTLS)
-	return below
-}
-
-// conn returns the connection to be used.
-func (c *belowTLS) conn() net.Conn {
-	if raw := c.raw.Load(); raw != nil {
-		return raw
-	}
-	return c.TCPConn
-}
-
-func (c *belowTLS) Read(p []byte) (int, error) {
-	if raw := c.raw.Load(); raw != nil {
-		return raw.Read(p)
-	}
-	n, err := c.TCPConn.Read(p)
-	c.pos.advance(p[:n])
-	return n, err
-}
-
-func (c *belowTLS) Write(p []byte) (int, error)        { return c.conn().Write(p) }
-func (c *belowTLS) Close() error                       { return c.conn().Close() }
-func (c *belowTLS) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
-func (c *belowTLS) SetReadDeadline(t time.Time) error  { return c.conn().SetReadDeadline(t) }
-func (c *belowTLS) SetWriteDeadline(t time.Time) error { return c.conn().SetWriteDeadline(t) }
-
 // Started begins the connection before the handshake: it has its limits.
 func (c *secureConn) Started(Socket) { c.Conn.Started((*secureSocket)(c)) }
 
@@ -244,140 +142,6 @@ func (c *secureConn) Received(b []byte) (rest []byte, ok bool) {
 		return nil, true
 	}
 	return c.receive(b)
-}
-
-// startHandshake starts the handshake with its first input.
-func (c *secureConn) startHandshake(b []byte) (rest []byte) {
-	h := newTLSHandshake()
-	rest = h.put(b)
-	c.shake.Store(h)
-	c.stage.Store(secureHandshake)
-	c.poller.sys.spawn(func() { c.handshake(h) })
-	return rest
-}
-
-// received adds input for the handshake, and reports whether that is over: then
-// only the owner of the socket uses h.
-func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.over:
-		return b, true
-	case len(b) == 0 && h.waits:
-		return nil, false
-	case len(b) == 0:
-		return b, false // it may end before the loop sees that the connection is not ready
-	}
-	rest = h.put(b)
-	h.changed.Signal()
-	return rest, false
-}
-
-// put adds input. The rest is not nil: it causes another call of Received, when
-// the handshake is over or needs more. The caller holds mu, unless no other
-// goroutine has h.
-func (h *tlsHandshake) put(b []byte) (rest []byte) {
-	n := min(len(b), maxHandshakeInput-h.in.size())
-	h.in, h.waits = h.in.add(b[:n]), false
-	return b[n:]
-}
-
-// isOver reports whether the goroutine has ended.
-func (h *tlsHandshake) isOver() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.over
-}
-
-// isWaiting reports whether the goroutine needs input.
-func (h *tlsHandshake) isWaiting() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.waits
-}
-
-// close ends the input: a Read without input fails.
-func (h *tlsHandshake) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	h.changed.Signal()
-}
-
-// read reads input, and waits for it. It calls wait before that.
-func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.await(h.hello.needs(), wait)
-	if h.in != nil && !h.hello.begun {
-		h.in = h.in.take(h.hello.begin(h.in.bytes()))
-		h.await(h.hello.needs(), wait)
-	}
-	switch {
-	case h.in == nil:
-		return 0, net.ErrClosed
-	case h.hello.left > 0:
-		var taken int
-		n, taken = h.hello.read(p, h.in.bytes())
-		h.in = h.in.take(taken)
-	default:
-		n = pos.read(p, h.in.bytes())
-		h.in = h.in.take(n)
-	}
-	return n, nil
-}
-
-// await waits until in has size bytes, or the connection has ended. The caller
-// holds mu.
-func (h *tlsHandshake) await(size int, wait func()) {
-	for h.in.size() < size && !h.closed {
-		if !h.waits {
-			h.waits = true
-			h.mu.Unlock()
-			wait()
-			h.mu.Lock()
-			continue
-		}
-		h.changed.Wait()
-	}
-}
-
-// handshake performs the handshake. If a function of the TLS configuration does
-// not return, the connection ends.
-func (c *secureConn) handshake(h *tlsHandshake) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		err := c.Conn.Panicked(recover(), true)
-		if err == nil {
-			err = net.ErrClosed
-		}
-		c.endHandshake(h, secureFailed, err)
-		c.Abort()
-	}()
-	err := c.tls.Handshake()
-	returned = true
-	if err != nil {
-		c.endHandshake(h, secureFailed, err)
-		c.PolledSocket.CloseWrite(false) // behind the alert
-		return
-	}
-	c.endHandshake(h, secureOpen, nil)
-	c.Resume()
-}
-
-// endHandshake notes the result of the handshake.
-func (c *secureConn) endHandshake(h *tlsHandshake, stage uint32, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err != nil {
-		c.err.Store(&err)
-	}
-	c.stage.Store(stage)
-	h.over = true
 }
 
 // One turn of a connection handles no more than maxTurnReads records with

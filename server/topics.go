@@ -151,6 +151,22 @@ func (t *Topics) Subscribe(c *Conn, topic string) error {
 // Unsubscribe ends c's subscription to a topic. It reports whether there was
 // one.
 func (t *Topics) Unsubscribe(c *Conn, topic string) bool {
+	return t.withSubscription(c, topic, func(own *connTopics, s *subscription) {
+		t.remove(s)
+		own.list[len(own.list)-1].own = s.own
+		own.list = removeAt(own.list, s.own)
+	})
+}
+
+// Subscribed reports whether c is subscribed to a topic.
+func (t *Topics) Subscribed(c *Conn, topic string) bool {
+	return t.withSubscription(c, topic, func(*connTopics, *subscription) {})
+}
+
+// withSubscription calls f with c's subscriptions, and that to a topic, if there
+// is one and c has not ended. It reports whether it has. Both locks are held
+// then.
+func (t *Topics) withSubscription(c *Conn, topic string, f func(own *connTopics, s *subscription)) bool {
 	own := c.topics()
 	if own == nil {
 		return false
@@ -163,23 +179,8 @@ func (t *Topics) Unsubscribe(c *Conn, topic string) bool {
 	if s == nil || !c.isOpen() {
 		return false
 	}
-	t.remove(s)
-	own.list[len(own.list)-1].own = s.own
-	own.list = removeAt(own.list, s.own)
+	f(own, s)
 	return true
-}
-
-// Subscribed reports whether c is subscribed to a topic.
-func (t *Topics) Subscribed(c *Conn, topic string) bool {
-	own := c.topics()
-	if own == nil {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	own.mu.Lock()
-	defer own.mu.Unlock()
-	return c.isOpen() && own.find(c, t.topics[topic]) != nil
 }
 
 // Publish sends p as a message of type op, Text or Binary, to the subscribers of

@@ -27,10 +27,9 @@ func (k *Key[T]) Set(c *Conn, v T) {
 // Get returns the value that Set stored last. It reports false if there is
 // none.
 func (k *Key[T]) Get(c *Conn) (T, bool) {
-	if values, ok := c.values.Load().(*endpoint.Values); ok {
-		if v, ok := values.Load(k).(*T); ok {
-			return *v, true
-		}
+	values, _ := c.values.Load().(*endpoint.Values)
+	if v, ok := values.Load(k).(*T); ok {
+		return *v, true
 	}
 	var none T
 	return none, false

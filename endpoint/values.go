@@ -3,8 +3,8 @@ package endpoint
 import "sync/atomic"
 
 // Values are values that an application stores with a connection, by keys, as
-// context.WithValue does. The zero value is empty. Any goroutine may call the
-// methods.
+// context.WithValue does. The zero value is empty, and so is nil, which Store
+// must not be called with. Any goroutine may call the methods.
 type Values struct{ last atomic.Pointer[valueEntry] }
 
 // valueEntry is an immutable list. Each key occurs once.
@@ -25,6 +25,9 @@ func (v *Values) Store(key, value any) {
 
 // Load returns the value of a key, nil if there is none.
 func (v *Values) Load(key any) any {
+	if v == nil {
+		return nil
+	}
 	for e := v.last.Load(); e != nil; e = e.next {
 		if e.key == key {
 			return e.value

@@ -28,10 +28,8 @@ func (k *Key[T]) Set(c *Conn, v T) {
 // none.
 func (k *Key[T]) Get(c *Conn) (T, bool) {
 	if ext := c.ext.Load(); ext != nil {
-		if values := ext.values.Load(); values != nil {
-			if v, ok := values.Load(k).(*T); ok {
-				return *v, true
-			}
+		if v, ok := ext.values.Load().Load(k).(*T); ok {
+			return *v, true
 		}
 	}
 	var none T

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -123,7 +124,7 @@ func parseAddress(s string) (address, error) {
 	switch kind {
 	case "ws", "wss", "http", "https":
 		if _, err := handshake.ParseURL(s); err != nil {
-			return address{}, usagef("%s", withoutPrefix(err))
+			return address{}, usagef("%s", texts.WithoutPrefix(err))
 		}
 		return address{"ws", s}, nil
 	case "unix", "unix-listen", "exec":
@@ -190,7 +191,7 @@ func (b *bridge) configure(args []string) (err error) {
 		return usagef("-max-connections takes a number above 0, not %d", o.connections)
 	}
 	if malformed := handshake.ValidateOrigins(o.origins); malformed != nil {
-		return usagef("-allow-origin: %s", withoutPrefix(malformed))
+		return usagef("-allow-origin: %s", texts.WithoutPrefix(malformed))
 	}
 	if err := o.check(); err != nil {
 		return err
@@ -266,7 +267,7 @@ func (b *bridge) join(ctx context.Context, first, second bridgeEnd) exitCode {
 	case ctx.Err() != nil:
 		return exitInterrupted
 	}
-	b.log.Warn("the connection broke", "from", b.a.String(), "to", b.b.String(), "error", withoutPrefix(err))
+	b.log.Warn("the connection broke", "from", b.a.String(), "to", b.b.String(), "error", texts.WithoutPrefix(err))
 	if isAny[*client.CloseError](err) || isAny[*client.FailError](err) || isAny[*client.TimeoutError](err) {
 		return endExitCode(err, 0)
 	}
@@ -360,7 +361,7 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 		AssemblyTimeout: -1,
 		MaxBacklog:      bridgeBacklog,
 		Limits:          server.Limits{Frame: -1, Message: -1},
-		Log:             func(err error) { b.log.Warn("refused", "error", withoutPrefix(err)) },
+		Log:             func(err error) { b.log.Warn("refused", "error", texts.WithoutPrefix(err)) },
 	}
 	if once {
 		s.MaxConns = 1

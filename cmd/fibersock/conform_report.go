@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wstest/conform"
 	"github.com/fibersock/fibersock/wstest/conform/report"
 )
@@ -147,7 +148,7 @@ func (j *judging) tell(agent string, results []*conform.Result) {
 	}
 	differences, err := j.differences(agent, results)
 	if err != nil {
-		j.note("%s", escape(withoutPrefix(err)))
+		j.note("%s", escape(texts.WithoutPrefix(err)))
 	}
 	for _, d := range differences {
 		if j.options.json {
@@ -211,7 +212,7 @@ func (j *judging) conclude(all map[string][]*conform.Result) exitCode {
 	}
 	if j.lost != nil {
 		if !isBrokenPipe(j.lost) {
-			j.note("%s", escape(withoutPrefix(j.lost)))
+			j.note("%s", escape(texts.WithoutPrefix(j.lost)))
 		}
 		return exitUsage
 	}

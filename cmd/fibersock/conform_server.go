@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -93,7 +94,7 @@ func conformServer(ctx context.Context, args []string, std streams) exitCode {
 			j.tell(agent, results)
 		}
 		if err != nil {
-			j.note("%s", escape(withoutPrefix(err)))
+			j.note("%s", escape(texts.WithoutPrefix(err)))
 			code = cmp.Or(code, endOfRun(ctx, err))
 		}
 		if ctx.Err() != nil {

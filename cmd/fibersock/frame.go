@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -204,7 +205,7 @@ func (e *explainer) explain(b []byte) error {
 func (e *explainer) frame(b []byte) (*frameReport, int) {
 	r := new(frameReport)
 	broken := func(err error, section string) {
-		rule := frameError{Rule: withoutPrefix(err), Section: section}
+		rule := frameError{Rule: texts.WithoutPrefix(err), Section: section}
 		if w := new(wire.Error); errors.As(err, &w) {
 			rule.Code = int(w.Code)
 		}

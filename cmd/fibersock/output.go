@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -281,9 +282,6 @@ func closeEvent(err error, e *ending, exit exitCode) event {
 	return event{Type: "close", Code: wire.AbnormalClosure, Error: explain(err)}
 }
 
-// withoutPrefix returns err's text without the library's name in front.
-func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
-
 // flagNames are the flags that set the options that the library's errors name.
 var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "Limits.Message (", "-max-message (")
 
@@ -291,10 +289,10 @@ var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "Limits.
 var timeoutFlag = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)")
 
 // explainDial is explain for commands without -max-message.
-func explainDial(err error) string { return timeoutFlag.Replace(withoutPrefix(err)) }
+func explainDial(err error) string { return timeoutFlag.Replace(texts.WithoutPrefix(err)) }
 
 // explain returns err's text for the user of connect.
-func explain(err error) string { return flagNames.Replace(withoutPrefix(err)) }
+func explain(err error) string { return flagNames.Replace(texts.WithoutPrefix(err)) }
 
 func capitalized(s string) string {
 	if s == "" {

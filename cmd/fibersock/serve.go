@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -143,7 +144,7 @@ func (o *serveOptions) check(flags *flag.FlagSet, rest []string) error {
 		return usagef("-exec-max takes a number above 0, not %d", o.processes)
 	}
 	if malformed := handshake.ValidateOrigins(o.origins); malformed != nil {
-		return usagef("-origin: %s", withoutPrefix(malformed))
+		return usagef("-origin: %s", texts.WithoutPrefix(malformed))
 	}
 	return nil
 }
@@ -385,7 +386,7 @@ func (d *demo) server() *server.Server {
 				d.log.Info("open", "path", c.Path(), "peer", c.RemoteAddr(), "subprotocol", c.Subprotocol(), "compression", c.Compression(), "agent", fmt.Sprintf("%.100s", c.Header().Get("User-Agent")))
 			},
 			Error: func(c *server.Conn, err error) {
-				d.log.Warn("failed", "path", c.Path(), "peer", c.RemoteAddr(), "error", withoutPrefix(err))
+				d.log.Warn("failed", "path", c.Path(), "peer", c.RemoteAddr(), "error", texts.WithoutPrefix(err))
 			},
 			Close: func(c *server.Conn, code wire.StatusCode, reason string) {
 				d.log.Info("closed", "path", c.Path(), "peer", c.RemoteAddr(), "code", int(code), "reason", reason)
@@ -401,8 +402,8 @@ func (d *demo) server() *server.Server {
 // refused logs errors without a connection: refused handshakes, and panics.
 func (d *demo) refused(err error) {
 	if isAny[*server.RefusedError](err) {
-		d.log.Info("refused", "error", withoutPrefix(err))
+		d.log.Info("refused", "error", texts.WithoutPrefix(err))
 		return
 	}
-	d.log.Error("server", "error", withoutPrefix(err))
+	d.log.Error("server", "error", texts.WithoutPrefix(err))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/texts"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -195,7 +196,7 @@ func parseClose(text string) (*ending, error) {
 	}
 	e.code, e.reason = wire.StatusCode(code), strings.TrimSpace(reason)
 	if _, err := wire.AppendClosePayload(nil, e.code, e.reason); err != nil {
-		return nil, fmt.Errorf("%s: %s", digits, withoutPrefix(err))
+		return nil, fmt.Errorf("%s: %s", digits, texts.WithoutPrefix(err))
 	}
 	return e, nil
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"github.com/fibersock/fibersock/internal/texts"
 )
 
 // streams are the standard streams. inTerminal and outTerminal report whether
@@ -22,7 +24,7 @@ func newStreams(in io.Reader, out, err io.Writer) streams {
 
 // fail writes the error that ends a command to standard error.
 func (s streams) fail(err error) {
-	fmt.Fprintf(s.err, "fibersock: %s\n", escape(withoutPrefix(err)))
+	fmt.Fprintf(s.err, "fibersock: %s\n", escape(texts.WithoutPrefix(err)))
 }
 
 // newLog returns a log on standard error: of text, or of lines of JSON.

@@ -34,33 +34,6 @@ func relay(a, b net.Conn) {
 	wg.Wait()
 }
 
-// serveConns serves each connection of a listener on the loopback interface on
-// a goroutine, and returns the address. At the end of the test it closes the
-// listener and waits for the goroutines.
-func serveConns(t testing.TB, serve func(nc net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer nc.Close()
-				serve(nc)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		wg.Wait()
-	})
-	return ln.Addr().String()
-}
-
 // echoServer is a WebSocket server that sends each message back. It returns its
 // address.
 func echoServer(t testing.TB) string {
@@ -91,7 +64,7 @@ type socksServer struct {
 }
 
 // serve serves one connection. It returns a reply code of RFC 1928.
-func (s *socksServer) serve(nc net.Conn) {
+func (s *socksServer) serve(nc *net.TCPConn) {
 	read := func(n int) []byte {
 		p := make([]byte, n)
 		if _, err := io.ReadFull(nc, p); err != nil {
@@ -168,7 +141,7 @@ func TestSOCKS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &socksServer{names: names}
 			s.user, s.password, _ = strings.Cut(tt.user, ":")
-			proxy := serveConns(t, s.serve)
+			proxy := tcpserver.Start(t, s.serve)
 			c, err := client.Dial(t.Context(), tt.url, &client.Config{Proxy: client.ProxyURL("socks5://" + tt.proxyUser + proxy)})
 			check.Must(t, err)
 			check.Must(t, c.SendText("through SOCKS"))
@@ -181,7 +154,7 @@ func TestSOCKS(t *testing.T) {
 	}
 
 	t.Run("a wrong password", func(t *testing.T) {
-		proxy := serveConns(t, (&socksServer{user: "kim", password: "right"}).serve)
+		proxy := tcpserver.Start(t, (&socksServer{user: "kim", password: "right"}).serve)
 		for user, text := range map[string]string{
 			"kim:SECRET@": "does not accept the user and password",
 			"":            "requires authentication (set user and password",
@@ -196,7 +169,7 @@ func TestSOCKS(t *testing.T) {
 
 	t.Run("a server that does not listen", func(t *testing.T) {
 		closed := tcpserver.Refusing(t)
-		proxy := serveConns(t, new(socksServer).serve)
+		proxy := tcpserver.Start(t, new(socksServer).serve)
 		_, err := client.Dial(t.Context(), "ws://"+closed, &client.Config{Proxy: client.ProxyURL("socks5://" + proxy)})
 		if reply := check.As[*client.SOCKSError](t, err, "Dial"); reply != nil && (reply.Reply != 5 || !strings.Contains(err.Error(), "connection refused by the server")) {
 			t.Errorf("reply %d: %v", reply.Reply, err)

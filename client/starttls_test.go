@@ -17,6 +17,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -25,7 +26,7 @@ import (
 func TestTLSFunc(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
-	proxy := serveConns(t, (&socksServer{names: map[string]string{"server.example:443": s.Addr().String()}}).serve)
+	proxy := tcpserver.Start(t, (&socksServer{names: map[string]string{"server.example:443": s.Addr().String()}}).serve)
 	for name, cfg := range map[string]*client.Config{
 		"direct":          {DialContext: to(s.Addr())},
 		"through a proxy": {Proxy: client.ProxyURL("socks5://" + proxy)},

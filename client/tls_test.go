@@ -18,6 +18,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/tcpserver"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -233,7 +234,7 @@ func TestHTTPSProxy(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", soon)
 	origin := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
 	requests := make(chan string, 2)
-	proxy := serveConns(t, func(nc net.Conn) {
+	proxy := tcpserver.Start(t, func(nc *net.TCPConn) {
 		tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{proxyCert}})
 		request, _ := readRequest(tc)
 		requests <- request
@@ -274,7 +275,7 @@ func TestHTTPSProxy(t *testing.T) {
 		t.Errorf("a proxy that is not trusted was sent %q", request)
 	}
 
-	plain := serveConns(t, func(nc net.Conn) {
+	plain := tcpserver.Start(t, func(nc *net.TCPConn) {
 		nc.Read(make([]byte, 4<<10))
 		io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
 	})

@@ -84,6 +84,14 @@ func (s *sender) ensureExt() *senderExt {
 // and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
+	if s.position > betweenMessages || s.blocking() != nil {
+		s.awaitMessage(size)
+	}
+}
+
+// awaitMessage is the waiting of lockForMessage. The caller holds mu before and
+// after.
+func (s *sender) awaitMessage(size int) {
 	for s.waitPosition(betweenMessages) {
 		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
 			return
@@ -185,9 +193,19 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 	s := &e.sender
 	s.lockForMessage(len(p))
 	if k := s.cork.Load(); k != nil && s.endState() == open && len(p) <= e.config().maxFrame && (*k).add(finBit|byte(op), p) {
-		s.unlock() // as writeData would, without its general case
+		s.unlock()
 		return nil
 	}
+	return e.sendLocked(op, p)
+}
+
+// sendLocked is SendUncompressed for a message that is not collected at once.
+// The caller holds sender.mu; sendLocked unlocks it.
+//
+// It is a function of its own because a deferred call makes its whole function
+// slower.
+func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
+	s := &e.sender
 	defer s.unlock()
 	if err := s.sendErr(); err != nil {
 		return e.closeCause(err)

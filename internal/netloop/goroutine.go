@@ -23,10 +23,8 @@ type goroutineSocket struct {
 
 	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
 	handlers      lockorder.Handlers // held while handlers run
-	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
-	readPaused    atomic.Bool        // reading is paused because of replies
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
-	bothClosed    atomic.Bool        // CloseWrite was called, and the peer has closed the connection too
+	flags         atomic.Uint32      // goroutineBlocked and so on
 
 	wokenAt uint32 // the tick of the last wake-up
 	wakes   uint8  // number of wake-ups since that tick began, up to busyWakes
@@ -40,6 +38,16 @@ type goroutineSocket struct {
 	ended chan struct{}              // closed at the end; nil if no caller waits
 	abort atomic.Pointer[time.Timer] // aborts the connection; abortDone after the end
 }
+
+// Flags of a goroutineSocket.
+const (
+	goroutineBlocked    uint32 = 1 << iota // Write is called for a sender that waits for space
+	goroutinePaused                        // reading is paused because of replies
+	goroutineBothClosed                    // CloseWrite was called, and the peer has closed the connection too
+)
+
+// has reports whether flag is set.
+func (t *goroutineSocket) has(flag uint32) bool { return t.flags.Load()&flag != 0 }
 
 // readiness is where a goroutine waits for Conn.Ready.
 type readiness struct {
@@ -144,7 +152,7 @@ func (t *goroutineSocket) Unacknowledged() int {
 
 // ReadPaused reports whether reading is paused because the peer does not read
 // the replies.
-func (t *goroutineSocket) ReadPaused() bool { return t.readPaused.Load() }
+func (t *goroutineSocket) ReadPaused() bool { return t.has(goroutinePaused) }
 
 // Write writes all of p or fails.
 func (t *goroutineSocket) Write(p []byte) (int, error) {
@@ -154,8 +162,8 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 
 func (t *goroutineSocket) write(p []byte) (int, error) {
 	if t.conn.WriterBlocked() {
-		t.blockedWrite.Store(true)
-		defer t.blockedWrite.Store(false)
+		t.flags.Or(goroutineBlocked)
+		defer t.flags.And(^goroutineBlocked)
 	}
 	n, err := t.NetConn.Write(p)
 	if err != nil {
@@ -205,7 +213,7 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 // is negative. Replies whose sender waits for space are not counted as replies.
 func (t *goroutineSocket) bufferGrew(by int) {
 	t.loop.cfg.Counters.Buffered.Add(by)
-	if by > 0 && t.async.replying.Load() && !t.blockedWrite.Load() {
+	if by > 0 && t.async.replying.Load() && !t.has(goroutineBlocked) {
 		t.replies.Add(int64(by))
 	}
 }
@@ -303,7 +311,7 @@ func (t *goroutineSocket) lingerBelowTLS() {
 // connection with TLS lingers, so that its close_notify arrives although the
 // peer sends on.
 func (t *goroutineSocket) exchanged() bool {
-	if !t.bothClosed.Load() {
+	if !t.has(goroutineBothClosed) {
 		return false
 	}
 	socket, secure := t.pollable()
@@ -333,7 +341,7 @@ func (t *goroutineSocket) awaitAnswered() {
 // the goroutine that reads may be waiting for a handler.
 func (t *goroutineSocket) CloseWrite(exchanged bool) {
 	if exchanged {
-		t.bothClosed.Store(true)
+		t.flags.Or(goroutineBothClosed)
 	}
 	t.abortAfter(2 * t.loop.cfg.Linger)
 	limit := t.loop.cfg.Linger
@@ -377,8 +385,8 @@ func (t *goroutineSocket) awaitRead() {
 	if limit := t.loop.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
 		return
 	}
-	t.readPaused.Store(true)
-	defer t.readPaused.Store(false)
+	t.flags.Or(goroutinePaused)
+	defer t.flags.And(^goroutinePaused)
 	t.async.await(func() bool { return t.Buffered() == 0 })
 }
 

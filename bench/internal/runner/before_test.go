@@ -18,7 +18,7 @@ func TestBeforeIsBesideEachOfOurs(t *testing.T) {
 			got = append(got, p.Name+" "+string(p.Kind)+" "+p.root)
 		}
 	}
-	want := "fibersock ours |fibersock-before before elsewhere|fibersock-portable ours |fibersock-portable-before before elsewhere|fibersock-batched ours |fibersock-batched-before before elsewhere"
+	want := "fibersock ours |fibersock-before before elsewhere|fibersock-portable ours |fibersock-portable-before before elsewhere|fibersock-batched ours |fibersock-batched-before before elsewhere|fibersock-nethttp ours |fibersock-nethttp-before before elsewhere"
 	if strings.Join(got, "|") != want {
 		t.Errorf("%q, want %q", got, want)
 	}

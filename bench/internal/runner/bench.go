@@ -179,13 +179,12 @@ func (b *Bench) estimate() (total time.Duration) {
 }
 
 func (b *Bench) peersOf(p plan) []*peer {
-	switch p.kind {
-	case client:
+	if p.kind == client {
 		return b.clients
-	case broadcast:
-		return b.servers
 	}
-	return slices.DeleteFunc(slices.Clone(b.servers), func(q *peer) bool { return strings.HasPrefix(q.Name, batched) })
+	return slices.DeleteFunc(slices.Clone(b.servers), func(q *peer) bool {
+		return strings.HasPrefix(q.Name, batched) && p.kind != broadcast || strings.HasPrefix(q.Name, nethttp) && !p.nethttp
+	})
 }
 
 func (b *Bench) tlsConfig(p plan) *tls.Config {

@@ -21,6 +21,8 @@ const (
 	// batched is our server with Server.BatchedSends. It takes part in
 	// broadcasts.
 	batched = "fibersock-batched"
+	// nethttp is our server behind net/http. It takes part in scenarios for it.
+	nethttp = "fibersock-nethttp"
 )
 
 func newPeer(kind report.Kind, name, module string) *peer {
@@ -33,6 +35,7 @@ func servers() []*peer {
 		newPeer(report.Ours, "fibersock", ourModule),
 		{Peer: report.Peer{Name: alternate, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "portable"},
 		{Peer: report.Peer{Name: batched, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "batched"},
+		{Peer: report.Peer{Name: nethttp, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "nethttp"},
 		newPeer(report.Library, "gorilla", "github.com/gorilla/websocket"),
 		newPeer(report.Library, "coder", "github.com/coder/websocket"),
 		newPeer(report.Library, "gobwas", "github.com/gobwas/ws"),

@@ -35,6 +35,7 @@ type scenario struct {
 	windowBits  int  // of deflate; 0: the peer's default
 	texts       int  // different payloads of deflate; 0: one
 	tls         bool
+	nethttp     bool    // ours also takes part behind net/http
 	allCPUs     bool    // the server runs on all processors, and so does the load
 	blocking    float64 // share of connections with a sleeping handler
 	quick       quickRun
@@ -56,7 +57,7 @@ var (
 var scenarios = []scenario{
 	{name: "echo-32", title: "Echo, 32 B", conns: 100, inFlight: 1, size: 32, quick: onlyFull},
 	{name: "echo-125", title: "Echo, 125 B", conns: 100, inFlight: 1, size: 125, quick: always},
-	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, quick: onlyFull},
+	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, nethttp: true, quick: onlyFull},
 	{name: "echo-16k", title: "Echo, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, quick: always},
 	{name: "echo-64k", title: "Echo, 64 KiB", conns: 100, inFlight: 1, size: 64 << 10, quick: onlyFull},
 	{name: "echo-1m", title: "Echo, 1 MiB", conns: 8, inFlight: 1, size: 1 << 20, quick: always},
@@ -85,7 +86,7 @@ var scenarios = []scenario{
 	{name: "tls-inflight-16", title: "16 in flight over TLS, 125 B", conns: 100, inFlight: 16, size: 125, tls: true, quick: onlyFull},
 	{name: "tls-16k", title: "Echo over TLS, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, tls: true, quick: onlyFull},
 	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: onlyFull},
-	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
+	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, nethttp: true, quick: once},
 	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 6000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
 	idleDeflate("idle-deflate", "Idle connections with full windows", 0),
 	idleAlone,

@@ -16,7 +16,7 @@ func main() {
 		Module: "github.com/fibersock/fibersock",
 		UTF8:   true,
 		Loop:   loop,
-		Notes:  "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast; topics: Topics",
+		Notes:  "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast; topics: Topics" + behind,
 		Serve:  run,
 	})
 }
@@ -35,7 +35,7 @@ func run(ln net.Listener, o serve.Options) error {
 	}
 	if o.Topics {
 		s.Handler.Message = publish(new(server.Topics))
-		return s.Serve(ln)
+		return listen(s, ln)
 	}
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
 		serve.BlockIfAsked(op == wire.Binary, p)
@@ -45,7 +45,7 @@ func run(ln net.Listener, o serve.Options) error {
 		}
 		_ = c.Send(op, p) // a connection that is lost is reported to the server
 	}
-	return s.Serve(ln)
+	return listen(s, ln)
 }
 
 // compression returns package permessage's defaults, but for the mode and the

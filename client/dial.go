@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -310,11 +311,13 @@ func open(ctx context.Context, f func() (net.Conn, error)) (net.Conn, error) {
 	var made net.Conn
 	done := netloop.Detach(func() (err error) {
 		made, err = f()
-		switch {
-		case made == nil && err == nil:
-			err = errNoConnection
-		case made != nil && err != nil:
-			netloop.Detach(made.Close, recovered) // a nil pointer panics
+		switch v := reflect.ValueOf(made); {
+		case made == nil || v.Kind() == reflect.Pointer && v.IsNil(): // such as a nil *tls.Conn
+			if err == nil {
+				err = errNoConnection
+			}
+		case err != nil:
+			netloop.Detach(made.Close, recovered)
 		}
 		return err
 	}, recovered)

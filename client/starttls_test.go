@@ -277,9 +277,15 @@ func TestConnectionWithAnError(t *testing.T) {
 	check.Is(t, err, io.ErrNoProgress, "Dial")
 	check.Is(t, check.Err(theirs.Read(make([]byte, 1))), io.EOF, "the connection ended with")
 
-	none := client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return (*tls.Conn)(nil), io.ErrNoProgress })
-	_, err = client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: none})
-	check.Is(t, err, io.ErrNoProgress, "Dial without a connection")
+	for _, want := range []error{io.ErrNoProgress, nil} {
+		none := client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return (*tls.Conn)(nil), want })
+		_, err = client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: none})
+		if want != nil {
+			check.Is(t, err, want, "Dial without a connection")
+		} else if err == nil || !strings.Contains(err.Error(), "no connection") {
+			t.Errorf("Dial without a connection and an error: %v", err)
+		}
+	}
 }
 
 // A certificate of the client in Config.TLS is sent to a server that requires

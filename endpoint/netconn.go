@@ -42,7 +42,8 @@ type MessageConn interface {
 // os.ErrDeadlineExceeded.
 //
 // Close performs the closing handshake with 1000. Pending calls return
-// ErrClosed. There is no CloseWrite: a Close frame ends both directions (RFC
+// ErrClosed: a Read at once, a Write to a peer that does not read within
+// CloseTimeout. There is no CloseWrite: a Close frame ends both directions (RFC
 // 6455, Section 5.5.1).
 //
 // Any number of goroutines may call the methods. The methods of c that receive

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ type dialer struct {
 	address string // of the server or the proxy
 	tunnel  tunnel // through the proxy; nil without a proxy
 
-	transport netloop.Transport   // below TLS; nil before there is a connection
+	transport netloop.Transport   // with TLS if that is complete; nil before there is a connection
 	response  *handshake.Response // nil before there is one
 
 	// For Config.Trace:
@@ -180,9 +181,8 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := t // below TLS
-	stop := context.AfterFunc(ctx, func() { transport.Abort() })
-	defer stop()
+	stop := abortAfter(ctx, t)
+	defer func() { stop() }()
 	if d.tunnel != nil {
 		t, err = d.tunnel(ctx, t, nil)
 		d.tunneled = t
@@ -194,12 +194,19 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 		if t, err = d.startTLS(ctx, t); err != nil {
 			return nil, err
 		}
+		stop()
+		stop = abortAfter(ctx, t)
 	}
 	c, err := d.shake(ctx, t)
 	if err == nil && !stop() {
 		err = context.Cause(ctx)
 	}
 	return c, err
+}
+
+// abortAfter aborts t when ctx ends before stop is called.
+func abortAfter(ctx context.Context, t netloop.Transport) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { t.Abort() })
 }
 
 // dial connects to the server or the proxy.
@@ -272,6 +279,9 @@ func (d *dialer) startTLS(ctx context.Context, t netloop.Transport) (_ netloop.T
 	} else {
 		t, d.secured, err = secure(ctx, t, d.cfg.TLS, host, "ws")
 	}
+	if err == nil {
+		d.transport = t
+	}
 	return t, d.traced(ctx, StepTLS, err)
 }
 
@@ -295,13 +305,19 @@ func call(ctx context.Context, f func() error) error {
 
 // open calls f, a function of the application that opens a connection. It
 // returns with it, or when ctx ends; then it closes the connection that f
-// returns later.
+// returns later. It closes one that f returns with an error too, such as a TLS
+// connection whose handshake has failed.
 func open(ctx context.Context, f func() (net.Conn, error)) (net.Conn, error) {
 	var made net.Conn
 	done := netloop.Detach(func() (err error) {
 		made, err = f()
-		if made == nil && err == nil {
-			err = errNoConnection
+		switch v := reflect.ValueOf(made); {
+		case made == nil || v.Kind() == reflect.Pointer && v.IsNil(): // such as a nil *tls.Conn
+			if err == nil {
+				err = errNoConnection
+			}
+		case err != nil:
+			netloop.Detach(made.Close, recovered)
 		}
 		return err
 	}, recovered)

@@ -25,6 +25,10 @@ type TLSStarter interface {
 // application protocol must be http/1.1. The function runs on a goroutine of
 // its own: ctx is that of Dial, which closes nc when ctx ends. An error is in a
 // *TLSError.
+//
+// The TLS connection may be of any type, even one whose deadlines do nothing.
+// It is closed at the end of the connection, and if Dial fails after the TLS
+// handshake. Config.WriteTimeout is for its writes to nc.
 type TLSFunc func(ctx context.Context, nc net.Conn, host string) (net.Conn, error)
 
 func (f TLSFunc) startTLS(ctx context.Context, below netloop.Transport, host string) (netloop.Transport, net.Conn, error) {
@@ -32,5 +36,5 @@ func (f TLSFunc) startTLS(ctx context.Context, below netloop.Transport, host str
 	if err != nil {
 		return nil, nil, &TLSError{Err: err}
 	}
-	return netloop.Over(nc, below, recovered), nc, nil
+	return netloop.OverForeign(nc, below, recovered), nc, nil
 }

@@ -420,3 +420,29 @@ func TestWaitingForPiecesOwnsNoBuffer(t *testing.T) {
 		runtime.KeepAlive(ends)
 	})
 }
+
+// SetLimits does not apply to a compressed frame whose header has arrived. It
+// applies to the next frame of the message, also if the output so far exceeds
+// the new limit. A Decompressor always has room for a byte.
+func TestSetLimitsInACompressedMessage(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		codec := &copyCodec{times: 10}
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: 100}, Compression: endpoint.NewCompression(codec)})
+		in := compressedFrame(role, wire.Text, "abcdefgh", false)
+		events := receive(e, in[:len(in)-4])
+		e.SetLimits(endpoint.Limits{Message: 30})
+		events = append(events, receive(e, in[len(in)-4:])...)
+		for _, ev := range events {
+			if ev.Kind != endpoint.KindPartial || ev.Err != nil {
+				t.Fatalf("in the frame: got %+v", ev)
+			}
+		}
+		limit := limitError(t, receive(e, fromPeer(role, wire.Continuation, "x", true)))
+		if limit.Limit != "decompressed message" || limit.Max != 30 || limit.Seen <= 80 {
+			t.Errorf("%+v", limit)
+		}
+		if codec.noRoom {
+			t.Error("the Decompressor had no room")
+		}
+	})
+}

@@ -90,7 +90,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 			break
 		}
 		limit := room - (len(out.bytes) - start)
-		if left := cfg.limits.Message - i.size; left < int64(limit) {
+		if left := max(m.limit-i.size, 0); left < int64(limit) {
 			limit = int(left) + 1 // one byte more shows that the limit is exceeded
 		}
 		n, pending, err := i.append(r, out, p, last, limit)
@@ -98,7 +98,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 		if err != nil {
 			return Event{}, used, err
 		}
-		done, exceeded = last && !pending, i.size > cfg.limits.Message
+		done, exceeded = last && !pending, i.size > m.limit
 		if exceeded || pending || r.rest == 0 || len(out.bytes)-start >= room {
 			break
 		}
@@ -118,7 +118,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	case m.opcode == wire.Text && m.text.Check(produced) >= 0:
 		return Event{}, used, wire.ErrInvalidUTF8
 	case exceeded:
-		return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
+		return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: m.limit, Seen: i.size, rule: errInflatedLimit}
 	case m.opcode == wire.Text && done && !m.text.Complete():
 		return Event{}, used, wire.ErrInvalidUTF8
 	}

@@ -31,7 +31,7 @@ type MessageConn interface {
 // lost. A message is received whole before Read returns its first byte, within
 // Limits.Message. Read returns io.EOF after a Close with 1000 or 1001, and
 // otherwise the error of c. A message of another type is an error and closes c
-// with 1003.
+// with 1003; a read deadline that passes during that cuts the connection.
 //
 // Write sends one message, or several of at most 32 KiB. A text must be UTF-8,
 // each Write for itself: use Binary for bytes.
@@ -42,7 +42,8 @@ type MessageConn interface {
 // os.ErrDeadlineExceeded.
 //
 // Close performs the closing handshake with 1000. Pending calls return
-// ErrClosed. There is no CloseWrite: a Close frame ends both directions (RFC
+// ErrClosed: a Read at once, a Write to a peer that does not read within
+// CloseTimeout. There is no CloseWrite: a Close frame ends both directions (RFC
 // 6455, Section 5.5.1).
 //
 // Any number of goroutines may call the methods. The methods of c that receive
@@ -111,16 +112,25 @@ func (n *netConn) receive(ctx context.Context) error {
 		return nil
 	case err == nil:
 		n.failed = errOtherType
+		stop := n.cutAfter(ctx)                 // Close may wait for the peer
 		_ = n.conn.Close(errOtherType.Code, "") // it fails only if the connection has ended
-		return n.failed
-	case n.closed.Load():
-		return ErrClosed
-	case err == ctx.Err():
-		return os.ErrDeadlineExceeded
+		stop()
+		err = n.failed
+	case ctx.Err() != nil: // err may wrap it, or report a Write that passed its deadline
+		err = os.ErrDeadlineExceeded
 	case errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway):
-		return io.EOF
+		err = io.EOF
+	}
+	if n.closed.Load() {
+		return ErrClosed
 	}
 	return err
+}
+
+// cutAfter closes the connection without a closing handshake when ctx, a
+// deadline, ends before stop is called.
+func (n *netConn) cutAfter(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { n.conn.CloseNow() })
 }
 
 func (n *netConn) Write(p []byte) (written int, err error) {
@@ -133,7 +143,7 @@ func (n *netConn) Write(p []byte) (written int, err error) {
 	case ctx.Err() != nil:
 		return 0, os.ErrDeadlineExceeded
 	}
-	stop := context.AfterFunc(ctx, func() { n.conn.CloseNow() })
+	stop := n.cutAfter(ctx)
 	for written < len(p) && err == nil {
 		piece := n.firstPiece(p[written:])
 		if err = n.conn.Send(n.opcode, piece); err == nil {
@@ -180,8 +190,12 @@ func (n *netConn) LocalAddr() net.Addr  { return n.conn.LocalAddr() }
 func (n *netConn) RemoteAddr() net.Addr { return n.conn.RemoteAddr() }
 
 func (n *netConn) SetDeadline(t time.Time) error {
-	n.writeDeadline.set(t)
-	return n.SetReadDeadline(t)
+	// The read deadline first: if both have passed, a pending Write ends the
+	// connection, and a pending Read must not see that as its error.
+	if err := n.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return n.SetWriteDeadline(t)
 }
 
 func (n *netConn) SetReadDeadline(t time.Time) error {

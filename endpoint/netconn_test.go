@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -116,6 +117,76 @@ func TestNetConnOfAnotherType(t *testing.T) {
 		check.Equal(t, failed.Code, wire.UnsupportedData, "code")
 	}
 	check.Slices(t, m.closed, []wire.StatusCode{wire.UnsupportedData}, "Closes")
+}
+
+// The Close after a message of another type may wait for the peer. The read
+// deadline, or a Close of the net.Conn, ends that.
+func TestNetConnOfAnotherTypeWhosePeerDoesNotClose(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end  func(nc net.Conn) error
+		want error
+	}{
+		"deadline":                     {func(nc net.Conn) error { return nc.SetReadDeadline(time.Now().Add(time.Second)) }, nil},
+		"deadline that is in the past": {func(nc net.Conn) error { return nc.SetDeadline(time.Unix(1, 0)) }, nil},
+		"Close":                        {net.Conn.Close, endpoint.ErrClosed},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			m := waitingConn{newMessageConn()}
+			m.op = wire.Text
+			nc := endpoint.NewNetConn(m, wire.Binary)
+			m.in <- []byte("text")
+			read := make(chan error, 1)
+			go func() { read <- check.Err(nc.Read(make([]byte, 10))) }()
+			synctest.Wait()
+			check.OK(t, tt.end(nc))
+			err := <-read
+			if tt.want != nil {
+				check.Is(t, err, tt.want, "Read")
+			} else {
+				check.As[*wire.Error](t, err, "Read")
+			}
+		})
+	}
+}
+
+// waitingConn is a messageConn whose peer does not answer a Close.
+type waitingConn struct{ *messageConn }
+
+func (m waitingConn) Close(wire.StatusCode, string) error {
+	<-m.ended
+	return nil
+}
+
+// Both deadlines of SetDeadline are the error of the calls that wait, although
+// the write deadline ends the connection. So are the wrapped errors of a
+// MessageConn of the application.
+func TestNetConnDeadlineOfPendingCalls(t *testing.T) {
+	for range 20 { // the order of the calls' ends differs
+		synctest.Test(t, func(t *testing.T) {
+			m := newMessageConn()
+			m.out <- nil // a Write blocks
+			nc := endpoint.NewNetConn(wrappingConn{m}, wire.Binary)
+			pending := make(chan error, 2)
+			go func() { pending <- check.Err(nc.Read(make([]byte, 10))) }()
+			go func() { pending <- check.Err(nc.Write([]byte("x"))) }()
+			synctest.Wait()
+			check.OK(t, nc.SetDeadline(time.Unix(1, 0)))
+			for range 2 {
+				check.Is(t, <-pending, os.ErrDeadlineExceeded, "a call")
+			}
+		})
+	}
+}
+
+// wrappingConn is a messageConn that wraps errors.
+type wrappingConn struct{ *messageConn }
+
+func (m wrappingConn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
+	op, p, err := m.messageConn.ReceiveInto(ctx, buf)
+	if err != nil {
+		err = fmt.Errorf("wrapped: %w", err)
+	}
+	return op, p, err
 }
 
 // A Write is cut into messages of up to 32 KiB, a text not inside of a code

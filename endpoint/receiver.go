@@ -77,6 +77,7 @@ type message struct {
 	text       wire.UTF8   // of a text: the state inside a code point
 	size       int64       // payload bytes of all frames, as declared and checked
 	fragments  int64       // frames
+	limit      int64       // Limits.Message when the header of the frame arrived
 	assembly   *buffer     // the payload so far; nil if it need not be kept
 	inflating  inflater    // of a compressed message; nil before its first payload
 }
@@ -295,7 +296,7 @@ func (r *receiver) header(cfg *SharedConfig, b []byte) (used int, complete bool,
 	}
 	used = n - int(r.headLen)
 	r.headLen = 0
-	r.begin(h)
+	r.begin(cfg, h)
 	return used, true, nil
 }
 
@@ -348,7 +349,7 @@ func (r *receiver) check(cfg *SharedConfig, h wire.Header, have int) error {
 }
 
 // begin starts the frame with the checked header h.
-func (r *receiver) begin(h wire.Header) {
+func (r *receiver) begin(cfg *SharedConfig, h wire.Header) {
 	r.phase = payloadPhase
 	r.frame, r.rest, r.key = h, h.Length, h.Key
 	if h.Opcode.IsControl() {
@@ -358,6 +359,7 @@ func (r *receiver) begin(h wire.Header) {
 	if h.Opcode.IsData() {
 		r.message = message{opcode: h.Opcode, compressed: h.RSV != 0}
 	}
+	r.message.limit = cfg.limits.Message
 	r.message.size += h.Length
 	r.message.fragments++
 }

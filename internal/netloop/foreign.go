@@ -84,6 +84,14 @@ func newForeignConn(nc net.Conn, calls *sync.Pool, recovered Recover) *foreignCo
 	return &foreignConn{Conn: nc, recovered: recovered, chunk: firstChunk, calls: calls}
 }
 
+// newForeignTransport returns a foreignConn with the methods of a Transport.
+func newForeignTransport(nc net.Conn, recovered Recover) *foreignConn {
+	aborted := make(chan struct{})
+	c := newForeignConn(nc, newForeignCalls(), recovered)
+	c.client = &foreignClient{reader: newReader(nc, aborted, recovered), aborted: aborted}
+	return c
+}
+
 func (c *foreignConn) Read(p []byte) (int, error) { return c.client.reader.Read(p) }
 
 // lowestSocket returns the socket below nc if nc is TLS, nil if nc is not or
@@ -361,4 +369,37 @@ func (c *foreignConn) end(shut func() error, wait time.Duration) error {
 		}, c.recovered)
 		return nil
 	}
+}
+
+// foreignTLS is a foreignConn that carries plaintext over below, which knows the
+// progress of writes.
+type foreignTLS struct {
+	*foreignConn
+	below Transport
+}
+
+// Write writes all of p or fails. TLS may wrap the error of a timeout.
+func (c *foreignTLS) Write(p []byte) (int, error) {
+	n, err := c.foreignConn.Write(p)
+	if late := c.TimedOut(); err != nil && late != nil {
+		err = late
+	}
+	return n, err
+}
+
+func (c *foreignTLS) SetWriteTimeout(limit WriteTimeout) { c.below.SetWriteTimeout(limit) }
+
+func (c *foreignTLS) TimedOut() error { return c.below.TimedOut() }
+
+// Close closes the TLS connection, and below, which TLS may have left open.
+func (c *foreignTLS) Close() error {
+	err := c.foreignConn.Close()
+	c.below.Abort()
+	return err
+}
+
+func (c *foreignTLS) Abort() error {
+	err := c.below.Abort()
+	c.foreignConn.Abort()
+	return err
 }

@@ -42,10 +42,7 @@ func NewTransport(nc net.Conn, recovered Recover) Transport {
 	if isSocket(nc) {
 		return NewSocketTransport(nc)
 	}
-	aborted := make(chan struct{})
-	c := newForeignConn(nc, newForeignCalls(), recovered)
-	c.client = &foreignClient{reader: newReader(nc, aborted, recovered), aborted: aborted}
-	return c
+	return newForeignTransport(nc, recovered)
 }
 
 // NewSocketTransport is NewTransport for a TCP or Unix connection of package
@@ -101,6 +98,17 @@ func (l *writeLimit) TimedOut() error {
 // Over returns tls, a TLS connection that is made over below, as a transport.
 func Over(tls net.Conn, below Transport, recovered Recover) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil, recovered), below: below}
+}
+
+// OverForeign is Over for a TLS connection of any type, made by the application.
+// Its methods run on other goroutines, which may not return when below is
+// aborted, and it is closed even if below is aborted, because it may have to
+// release something.
+func OverForeign(tls net.Conn, below Transport, recovered Recover) Transport {
+	if tls == net.Conn(below) {
+		return below
+	}
+	return &foreignTLS{newForeignTransport(tls, recovered), below}
 }
 
 // systemConn is a connection whose deadlines work, such as a TCP connection.

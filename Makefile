@@ -163,7 +163,7 @@ size:
 size-packages:
 	@.ci/size-packages
 
-# Static binaries of the command, with checksums, in dist: for all systems of .ci/release, or SYSTEMS='linux/amd64 windows/arm64'.
+# Static binaries of the command, with checksums, and the notes of the release, in dist: for all systems of .ci/release, or SYSTEMS='linux/amd64 windows/arm64'.
 release:
 	GO=$(GO) .ci/release $(SYSTEMS)
 

@@ -2,75 +2,28 @@ package examples
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/freeport"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// listenOn is added to a program that is to listen on a free port. It prints
-// the address.
-const listenOn = `package main
-
-import (
-	"fmt"
-	"net"
-)
-
-func freePort() net.Listener {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(ln.Addr())
-	return ln
-}
-`
-
 // serves matches the last line of a program that listens on a fixed port.
 const serves = `ListenAndServe("localhost:8080")`
-
-// build compiles the program in a folder with one string of its source replaced
-// by another, and returns the executable.
-func build(t *testing.T, folder, from, to string) string {
-	t.Helper()
-	dir := t.TempDir()
-	source := read(t, folder+"/main.go")
-	if strings.Count(source, from) != 1 {
-		t.Fatalf("%s has not one %s", folder, from)
-	}
-	overlay := make(map[string]string)
-	for name, text := range map[string]string{"main.go": strings.Replace(source, from, to, 1), "port.go": listenOn} {
-		inPlace, err := filepath.Abs(filepath.Join(folder, name))
-		check.Must(t, err)
-		overlay[inPlace] = filepath.Join(dir, name)
-		check.Must(t, os.WriteFile(overlay[inPlace], []byte(text), 0o600))
-	}
-	list, err := json.Marshal(map[string]any{"Replace": overlay})
-	check.Must(t, err)
-	check.Must(t, os.WriteFile(filepath.Join(dir, "overlay.json"), list, 0o600))
-	program := filepath.Join(dir, "program.exe") // for Windows
-	cmd := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./"+folder)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd, err, out)
-	}
-	return program
-}
 
 // start runs the server in a folder on a free port until the test ends, and
 // returns its URL.
 func start(t *testing.T, folder string) string {
 	t.Helper()
-	return "ws://" + startProgram(t, build(t, folder, serves, "Serve(freePort())")) + "/"
+	return "ws://" + startProgram(t, freeport.Build(t, folder, serves, "Serve(freePort())")) + "/"
 }
 
 // startProgram runs a program until the test ends, and returns the address that
@@ -137,7 +90,7 @@ func TestNames(t *testing.T) {
 
 // The other routes of the README's server are those of net/http.
 func TestRoutes(t *testing.T) {
-	address := startProgram(t, build(t, "routes", `http.ListenAndServe("localhost:8080", nil)`, "http.Serve(freePort(), nil)"))
+	address := startProgram(t, freeport.Build(t, "routes", `http.ListenAndServe("localhost:8080", nil)`, "http.Serve(freePort(), nil)"))
 	c, err := client.Dial(t.Context(), "ws://"+address+"/echo", nil)
 	check.Must(t, err)
 	check.Must(t, c.SendText("hello"))
@@ -156,9 +109,27 @@ func TestRoutes(t *testing.T) {
 func TestEcho(t *testing.T) {
 	for _, server := range []string{"echo-server", "chat"} {
 		url := start(t, server)
-		out, err := exec.Command(build(t, "echo-client", "ws://localhost:8080/", url)).CombinedOutput()
+		out, err := exec.Command(freeport.Build(t, "echo-client", "ws://localhost:8080/", url)).CombinedOutput()
 		if err != nil || string(out) != "Hello, 世界\n" {
 			t.Errorf("with %s: %q, %v", server, out, err)
+		}
+	}
+}
+
+// The client of the size measurements prints the echo of the server, also
+// without TLS.
+func TestMinimal(t *testing.T) {
+	url := start(t, "echo-server")
+	for _, tags := range []string{"", "notls"} {
+		for _, c := range []struct{ message, want string }{{"", "hello\n"}, {"世界", "世界\n"}} {
+			args := []string{"run", "-tags", tags, "./minimal", url}
+			if c.message != "" {
+				args = append(args, c.message)
+			}
+			out, err := exec.Command("go", args...).CombinedOutput()
+			if err != nil || string(out) != c.want {
+				t.Errorf("tags %q, message %q: %q, %v", tags, c.message, out, err)
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/freeport"
 )
 
 // TestExamplePages uses the pages of the examples in a real browser. axe-core
@@ -148,6 +149,44 @@ func useWasm(t *testing.T, b *browser, url string) {
 	p.click("send")
 	p.until(`document.getElementById("state").textContent.includes("1009")`)
 	p.until(`!go.exited`)
+}
+
+// The page of the tutorial shows the names and texts of all, and the text of
+// others never becomes HTML.
+func TestTutorialPage(t *testing.T) {
+	cmd := exec.Command(freeport.Build(t, "../examples/tutorial/page", "web.ListenAndServe()", "web.Serve(freePort())"))
+	stdout, err := cmd.StdoutPipe()
+	check.Must(t, err)
+	start(t, cmd)
+	lines := newLineWatch()
+	go lines.readFrom(stdout)
+	url := "http://127.0.0.1:" + lines.await(t, "127.0.0.1:") + "/"
+
+	b := startBrowser(t)
+	enter := func(name string) *page {
+		p := b.open(t, "about:blank")
+		p.call("Page.enable", nil, nil)
+		p.call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "window.prompt = () => " + js(name)}, nil)
+		p.navigate(url)
+		p.until(line("log", fmt.Sprintf("%q is here", name)))
+		return p
+	}
+	say := func(p *page, text string) {
+		p.set("text", text)
+		p.evaluate(`document.querySelector("#form button").click()`, nil)
+	}
+	ada, grace := enter("ada"), enter("Grace & Co")
+	ada.until(line("log", `"Grace & Co" is here`))
+	say(ada, "<b>Grüße</b> 🙂")
+	grace.until(line("log", `"ada": <b>Grüße</b> 🙂`))
+	say(grace, "hello")
+	ada.until(line("log", `"Grace & Co": hello`))
+	grace.evaluate(`socket.close(3000)`, nil)
+	grace.until(line("log", "closed with 3000"))
+	ada.until(line("log", `"Grace & Co" has left`))
+	ada.screenshot("example-tutorial.png")
+	ada.loadAxe()
+	ada.passesAxe("tutorial")
 }
 
 // line is a JavaScript expression: the list called id has an item with a text.

@@ -19,13 +19,15 @@ const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
 
 Runs fibersock's client in all cases of the fuzzing server at URL: "fibersock
 conform client", or that of the Autobahn TestSuite. The client sends every
-message back. The server judges it and reports the verdicts.
+message back. The server judges it and reports the verdicts; -json shows them
+here, too.
 `
 
 const conformDriveExitCodes = `
 Exit codes:
-  0    all cases were run, and the report was requested
-  1    wrong use
+  0    all cases were run, and the report was requested; the verdicts do not
+       decide
+  1    wrong use, or standard output cannot be used
   2    cannot connect
   3    TLS failed
   4    the server refused an opening handshake, or is not a fuzzing server
@@ -41,6 +43,7 @@ type conformDriveOptions struct {
 	parallel    int
 	shutdown    bool
 	quiet       bool
+	json        bool
 }
 
 func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
@@ -51,6 +54,7 @@ func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
 	flags.IntVar(&o.parallel, "parallel", 1, "run this many `cases` at the same time")
 	flags.BoolVar(&o.shutdown, "shutdown", false, "ask the server to end after the report")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	flags.BoolVar(&o.json, "json", false, "write a line of JSON with the server's verdict on each case, in the order of their ends")
 	flags.Var(&o.compression, "compression", compressionUsage)
 	return flags, o
 }
@@ -170,22 +174,48 @@ func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+// jsonDriven is the line of -json for a case.
+type jsonDriven struct {
+	Agent    string `json:"agent"`
+	Case     string `json:"case"`
+	Behavior string `json:"behavior"`
+}
+
 // drive runs d and returns the exit code.
 func (o *conformDriveOptions) drive(ctx context.Context, d *conform.Driver, p *progress, std streams) exitCode {
 	var bar *progressBar
 	d.Count = func(cases int) {
-		if !o.quiet && isTerminal(std.err) {
+		if !o.quiet && isTerminal(std.err) && !(o.json && std.outTerminal) {
 			bar = showProgress(std.err, cases)
 		}
 	}
 	d.Ran = func() { bar.add(false) }
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var lost error // the first error of standard output
+	if o.json {
+		d.Judged = func(id string, verdict conform.Verdict) {
+			if lost == nil {
+				lost = writeJSONLine(std.out, jsonDriven{o.agent, id, string(verdict)})
+			}
+			if lost != nil {
+				stop(lost)
+			}
+		}
+	}
 	err := d.Run(ctx)
 	bar.end()
-	if err == nil {
+	switch {
+	case lost != nil:
+		if !isBrokenPipe(lost) {
+			std.fail(lost)
+		}
+		return exitUsage
+	case err == nil:
 		return exitOK
 	}
 	std.fail(err)
-	if isAny[*conform.NotACountError](err) {
+	if isAny[*conform.AnswerError](err) {
 		return exitRefused
 	}
 	return dialExitCode(err, p.connected.Load(), p.secured.Load())

@@ -175,9 +175,49 @@ func TestDriverReportsWrongServers(t *testing.T) {
 	for _, count := range []string{"", "many", "-1", "1.5", "99999999999999999999"} {
 		f := &fuzzing{count: count}
 		d := (&conformDriveOptions{agent: "a"}).driver(f.start(t), nil)
-		var wrong *conform.NotACountError
-		if err := d.Run(t.Context()); !errors.As(err, &wrong) || wrong.Answer != count {
+		var wrong *conform.AnswerError
+		if err := d.Run(t.Context()); !errors.As(err, &wrong) || wrong.Resource != "getCaseCount" || wrong.Answer != count {
 			t.Errorf("%q cases: %v", count, err)
+		}
+	}
+}
+
+// Answers about a case that are not JSON, or without the field, are errors.
+func TestDriverReportsWrongVerdicts(t *testing.T) {
+	const info, status = `{"id": "1.1.1", "description": "d"}`, `{"behavior": "OK"}`
+	for _, c := range []struct{ info, status, wrong string }{
+		{info, status, ""},
+		{"hello", status, "getCaseInfo"},
+		{"{}", status, "getCaseInfo"},
+		{info, "", "getCaseStatus"},
+		{info, `{"behavior": 1}`, "getCaseStatus"},
+	} {
+		d := &conform.Driver{
+			Ask: func(_ context.Context, url string) (string, error) {
+				switch url {
+				case "/getCaseCount":
+					return "1", nil
+				case "/getCaseInfo?case=1":
+					return c.info, nil
+				case "/getCaseStatus?agent=a&case=1":
+					return c.status, nil
+				}
+				return "", errors.New(url)
+			},
+			Echo:  func(context.Context, string) error { return nil },
+			Agent: "a",
+		}
+		judged := ""
+		d.Judged = func(id string, verdict conform.Verdict) { judged = id + " " + string(verdict) }
+		err := d.Run(t.Context())
+		var wrong *conform.AnswerError
+		switch {
+		case c.wrong == "":
+			if err != nil || judged != "1.1.1 OK" {
+				t.Errorf("judged %q: %v", judged, err)
+			}
+		case !errors.As(err, &wrong) || wrong.Resource != c.wrong || judged != "":
+			t.Errorf("%+v: judged %q: %v", c, judged, err)
 		}
 	}
 }

@@ -10,6 +10,43 @@ import (
 	"github.com/fibersock/fibersock/internal/test/check"
 )
 
+// -json of the driver writes the verdict of the server on each case.
+func TestDriveWritesJSON(t *testing.T) {
+	addr, wait, _ := startConformClient(t, "-once", "-patience", "20", "-cases", "1.1.*")
+	r := runWith(t, nil, "conform", "drive", "-json", "-parallel", "4", "-agent", "a", "ws://"+addr)
+	if r.code != exitOK || r.err != "" {
+		t.Errorf("%+v", r)
+	}
+	want := map[string]bool{}
+	for _, n := range "12345678" {
+		want[`{"agent":"a","case":"1.1.`+string(n)+`","behavior":"OK"}`+"\n"] = true
+	}
+	for line := range strings.Lines(r.out) {
+		if !want[line] {
+			t.Errorf("a line that is wrong or repeated: %q", line)
+		}
+		delete(want, line)
+	}
+	if len(want) > 0 {
+		t.Errorf("no lines for %v", want)
+	}
+	if r := wait(); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Standard output that cannot be written ends the driver before the next case.
+func TestDriveJSONThatCannotBeWritten(t *testing.T) {
+	addr, _, _ := startConformClient(t, "-patience", "20", "-cases", "1.1.*")
+	var notes strings.Builder
+	if code := run(t.Context(), []string{"conform", "drive", "-json", "ws://" + addr}, nil, brokenWriter{}, &notes); code != exitUsage {
+		t.Errorf("exit code %d", code)
+	}
+	if notes.String() != "fibersock: the disk is full\n" {
+		t.Errorf("standard error: %q", notes.String())
+	}
+}
+
 // With -json each verdict and each difference is a line, and nothing else is
 // written to standard output.
 func TestConformWritesJSON(t *testing.T) {

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -31,17 +32,27 @@ type Driver struct {
 	// them, and Ran after each, one call at a time.
 	Count func(cases int)
 	Ran   func()
+
+	// Judged, if not nil, is called after each case with its id and the
+	// server's verdict, one call at a time. Run requests them by /getCaseInfo
+	// and /getCaseStatus, two connections for each case. The cases are in the
+	// order of their ends.
+	Judged func(id string, verdict Verdict)
 }
 
-// A NotACountError reports an answer to /getCaseCount that is not a number.
-type NotACountError struct{ Answer string }
+// An AnswerError reports an answer of a fuzzing server that is not in the form
+// of the resource.
+type AnswerError struct {
+	Resource string // getCaseCount, getCaseInfo or getCaseStatus
+	Answer   string
+}
 
-func (e *NotACountError) Error() string {
-	return fmt.Sprintf("websocket: the server's answer to /getCaseCount is no number of cases: %.40q", e.Answer)
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("websocket: the answer to /%s is not of a fuzzing server: %.40q", e.Resource, e.Answer)
 }
 
 // Run runs all cases of the server and requests the reports. The error is that
-// of ctx, of Ask or Echo, or a *NotACountError.
+// of ctx, of Ask or Echo, or an *AnswerError.
 func (d *Driver) Run(ctx context.Context) error {
 	answer, err := d.Ask(ctx, d.resource("getCaseCount", nil))
 	if err != nil {
@@ -49,21 +60,32 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	count, err := strconv.Atoi(answer)
 	if err != nil || count < 0 {
-		return &NotACountError{answer}
+		return &AnswerError{"getCaseCount", answer}
 	}
 	if d.Count != nil {
 		d.Count(count)
 	}
-	var mu sync.Mutex // guards calls of d.Ran
+	var mu sync.Mutex // guards calls of d.Ran and d.Judged
 	err = parallel(ctx, count, d.Parallel, func(ctx context.Context, i int) error {
 		query := url.Values{"case": {strconv.Itoa(i + 1)}, "agent": {d.Agent}}
 		if err := d.Echo(ctx, d.resource("runCase", query)); err != nil {
 			return err
 		}
+		var id string
+		var verdict Verdict
+		if d.Judged != nil {
+			var err error
+			if id, verdict, err = d.verdict(ctx, query); err != nil {
+				return err
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
 		if d.Ran != nil {
-			mu.Lock()
-			defer mu.Unlock()
 			d.Ran()
+		}
+		if d.Judged != nil {
+			d.Judged(id, verdict)
 		}
 		return nil
 	})
@@ -75,6 +97,30 @@ func (d *Driver) Run(ctx context.Context) error {
 		query.Set("shutdownOnComplete", "true")
 	}
 	return d.Echo(ctx, d.resource("updateReports", query))
+}
+
+// verdict requests the id of a case and the server's verdict on it.
+func (d *Driver) verdict(ctx context.Context, query url.Values) (id string, verdict Verdict, err error) {
+	var info struct{ ID string }
+	if err := d.askJSON(ctx, "getCaseInfo", url.Values{"case": query["case"]}, &info, &info.ID); err != nil {
+		return "", "", err
+	}
+	var status struct{ Behavior string }
+	err = d.askJSON(ctx, "getCaseStatus", query, &status, &status.Behavior)
+	return info.ID, Verdict(status.Behavior), err
+}
+
+// askJSON decodes the answer for a resource into v, of which field must be set
+// then.
+func (d *Driver) askJSON(ctx context.Context, resource string, query url.Values, v any, field *string) error {
+	answer, err := d.Ask(ctx, d.resource(resource, query))
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal([]byte(answer), v) != nil || *field == "" {
+		return &AnswerError{resource, answer}
+	}
+	return nil
 }
 
 // resource returns the URL of a resource of the fuzzing server.

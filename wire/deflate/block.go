@@ -254,7 +254,7 @@ type codeHeader struct {
 	used      [literalSymbols + distSymbols + codeSymbols]usedSymbol
 	runs      [literalSymbols + distSymbols]codeRun
 	nruns     int
-	freq      [codeSymbols]uint32
+	freq      [codeSymbols + 1]uint16
 	codes     [32]prefixCode // by symbol; the last ones have none
 	sent      int            // number of code length codes sent
 }
@@ -278,8 +278,8 @@ var runExtraBits = [32]uint{repeatPrevious: 2, repeatZero: 3, repeatZeros: 7}
 // bits of the block, without its first 3 bits and the extra bits of matches.
 func (e *encoder) buildDynamic() int {
 	h := &e.header
-	lit, litBits := e.builder.build(e.dynamic.lit[:], e.litFreq[:literalSymbols], maxCodeBits, h.used[:0])
-	used, distBits := e.builder.build(e.dynamic.dist[:], e.distFreq[:distSymbols], maxCodeBits, lit)
+	lit, litBits := e.builder.build(e.dynamic.lit[:], e.litFreq[:], maxCodeBits, h.used[:0])
+	used, distBits := e.builder.build(e.dynamic.dist[:], e.distFreq[:], maxCodeBits, lit)
 	h.lit, h.dist = lit, used[len(lit):]
 
 	clear(h.freq[:])

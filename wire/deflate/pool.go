@@ -35,8 +35,8 @@ type encoder struct {
 	// The block: its sequences, and the frequencies of the symbols.
 	seqs     [maxBlock/minMatch + 2]sequence
 	nseqs    int
-	litFreq  [literalSymbols + 2]uint32
-	distFreq [distSymbols + 2]uint32
+	litFreq  [literalSymbols + 2]uint16
+	distFreq [distSymbols + 2]uint16
 
 	dynamic codes
 	header  codeHeader

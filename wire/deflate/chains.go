@@ -52,7 +52,7 @@ func (e *encoder) insertChain(i int) {
 // parseChains splits text[start:end] into e.seqs. Matches reach back at most
 // window bytes and not before text[chainStart].
 func (e *encoder) parseChains(start, end, window int, p *effort) {
-	e.nseqs = 0
+	e.beginBlock()
 	anchor, i := start, start
 	for i+minMatch <= end {
 		length, at := e.search(i, end, window, minMatch-1, p)

@@ -169,28 +169,29 @@ func (b *codeBuilder) sort(n int) {
 func (b *codeBuilder) lengths(n, limit int) (size int, count [maxCodeBits + 1]uint16) {
 	size = b.buildTree(n)
 
-	// depths has the number of inner nodes at each depth. At depth 32, a tree has
-	// a weight of 1<<23 or more.
-	var depths [64]uint16
+	// Inner nodes have ascending depths from the root, the last one, to the first.
+	// first[d+1] is the first node of depth d, and 0 beyond the deepest. At depth
+	// 32, a tree has a weight of 1<<23 or more.
+	var first [64]uint16
 	root := n - 2
-	b.parent[root&511] = 0
-	depths[0] = 1
+	b.parent[root&511] = 1 // the depth and 1, from here on
+	first[0], first[1] = uint16(root+1), uint16(root)
 	for i := root - 1; i >= 0; i-- {
 		d := b.parent[b.parent[i&511]&511] + 1
 		b.parent[i&511] = d
-		depths[d&63]++
+		first[d&63] = uint16(i)
 	}
 
 	// Each inner node has two children at the next depth. Codes over the limit
 	// are shortened until the code is a prefix code again (Kraft's sum is 1).
-	left := n
+	left := uint16(n)
 	for l := 1; l < limit; l++ {
-		leaves := 2*depths[l-1] - depths[l]
+		leaves := 2*(first[l-1]-first[l]) - (first[l] - first[l+1])
 		count[l&maxCodeBits] = leaves
-		left -= int(leaves)
+		left -= leaves
 	}
-	count[limit&maxCodeBits] = uint16(left)
-	exceeded := depths[limit&maxCodeBits] != 0
+	count[limit&maxCodeBits] = left
+	exceeded := first[limit&maxCodeBits] != 0
 	if exceeded {
 		limitLengths(&count, limit)
 	}

@@ -9,7 +9,7 @@ import "math/bits"
 // that also inserts costs one load and one store. Entries may be stale: text
 // that has left the buffer, or another text. They are found by comparing bytes.
 func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
-	e.nseqs = 0
+	e.beginBlock()
 	anchor, i := start, start
 	for i+minMatch <= end {
 		v := e.load32(i)

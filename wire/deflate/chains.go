@@ -79,7 +79,8 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 		e.addSequence(i-anchor, length, i-at)
 		i += length
 		anchor = i
-		for last := min(i, end-minMatch+1); next < last; next++ {
+		last := min(i, end-minMatch+1)
+		for next = max(next, last-p.tail); next < last; next++ {
 			e.insertChain(next)
 		}
 	}

@@ -15,10 +15,14 @@ func (s sequence) literals() int { return int(s >> 32) }
 func (s sequence) length() int   { return int(s>>16) & 0xffff }
 func (s sequence) dist1() uint32 { return uint32(s & 0xffff) }
 
+// beginBlock makes the block empty.
+func (e *encoder) beginBlock() { e.nseqs, e.literals = 0, 0 }
+
 // addSequence appends a sequence to the block.
 func (e *encoder) addSequence(literals, length, dist int) {
 	e.seqs[e.nseqs] = makeSequence(literals, length, dist)
 	e.nseqs++
+	e.literals += literals
 }
 
 // maxFixedOnly is the size in bits up to which a block is sent with the fixed
@@ -67,18 +71,26 @@ func (e *encoder) writeBlock(w *bitWriter, start, end, limit int) bool {
 // bits.
 func (e *encoder) chooseEncoding(w *bitWriter, start, end int) (encoding, int) {
 	kind, size := encoding(encodeStored), storedBits(w, end-start)
-	if fixed, ok := e.shortFixedBits(start); ok {
-		if fixed < size {
-			kind, size = encodeFixed, fixed
+
+	// The fixed code has 8 or 9 bits for a literal, and 7 or 8 and 5 for a match,
+	// without its extra bits.
+	least := 3 + 8*e.literals + 12*e.matches() + 7
+	if least <= maxFixedOnly {
+		if fixed := least + e.moreFixedBits(start); fixed <= maxFixedOnly {
+			if fixed < size {
+				kind, size = encodeFixed, fixed
+			}
+			return kind, size
 		}
-		return kind, size
 	}
 	extra := e.countSymbols(start)
 	if dynamic := 3 + extra + e.buildDynamic(); dynamic < size {
 		kind, size = encodeDynamic, dynamic
 	}
-	if fixed := 3 + extra + e.fixedBits(); fixed < size {
-		kind, size = encodeFixed, fixed
+	if least+extra < size {
+		if fixed := 3 + extra + e.fixedBits(); fixed < size {
+			kind, size = encodeFixed, fixed
+		}
 	}
 	return kind, size
 }
@@ -90,21 +102,18 @@ func storedBits(w *bitWriter, n int) int {
 	return 3 + padding + 32 + 8*n
 }
 
-// shortFixedBits returns the size in bits of the block with the fixed code, or
-// false if it exceeds maxFixedOnly.
-func (e *encoder) shortFixedBits(start int) (int, bool) {
-	// The first pass counts the least bits of each symbol. It suffices for most
-	// messages, which are too long for the fixed code.
-	n := 3 + 7
-	for _, s := range e.seqs[:e.nseqs] {
-		n += 8 * s.literals()
-		if s.length() != 0 {
-			n += 7 + 5
-		}
-		if n > maxFixedOnly {
-			return 0, false
-		}
+// matches returns the number of matches of the block.
+func (e *encoder) matches() int {
+	n := e.nseqs
+	if n > 0 && e.seqs[n-1].length() == 0 {
+		n--
 	}
+	return n
+}
+
+// moreFixedBits returns the number of bits of the block with the fixed code,
+// beyond the least of all blocks with as many literals and matches.
+func (e *encoder) moreFixedBits(start int) (n int) {
 	i := start
 	for _, s := range e.seqs[:e.nseqs] {
 		literals := s.literals()
@@ -124,7 +133,7 @@ func (e *encoder) shortFixedBits(start int) (int, bool) {
 		}
 		i += literals
 	}
-	return n, n <= maxFixedOnly
+	return n
 }
 
 // countSymbols counts the symbols of the block in e.litFreq and e.distFreq and
@@ -254,7 +263,7 @@ type codeHeader struct {
 	used      [literalSymbols + distSymbols + codeSymbols]usedSymbol
 	runs      [literalSymbols + distSymbols]codeRun
 	nruns     int
-	freq      [codeSymbols]uint32
+	freq      [codeSymbols + 1]uint16
 	codes     [32]prefixCode // by symbol; the last ones have none
 	sent      int            // number of code length codes sent
 }
@@ -278,30 +287,17 @@ var runExtraBits = [32]uint{repeatPrevious: 2, repeatZero: 3, repeatZeros: 7}
 // bits of the block, without its first 3 bits and the extra bits of matches.
 func (e *encoder) buildDynamic() int {
 	h := &e.header
-	lit, litBits := e.builder.build(e.dynamic.lit[:], e.litFreq[:literalSymbols], maxCodeBits, h.used[:0])
-	used, distBits := e.builder.build(e.dynamic.dist[:], e.distFreq[:distSymbols], maxCodeBits, lit)
+	lit, litBits := e.builder.build(e.dynamic.lit[:], e.litFreq[:], maxCodeBits, h.used[:0])
+	used, distBits := e.builder.build(e.dynamic.dist[:], e.distFreq[:], maxCodeBits, lit)
 	h.lit, h.dist = lit, used[len(lit):]
 
 	clear(h.freq[:])
 	h.nruns = 0
-	var r runEncoder
-	at := 0
-	for _, s := range h.lit {
-		if int(s) > at {
-			r.add(h, 0, int(s)-at)
-		}
-		r.add(h, uint8(e.dynamic.lit[s].len()), 1)
-		at = int(s) + 1
-	}
-	at = 0
-	for _, s := range h.dist {
-		if int(s) > at {
-			r.add(h, 0, int(s)-at)
-		}
-		r.add(h, uint8(e.dynamic.dist[s].len()), 1)
-		at = int(s) + 1
-	}
-	r.flush(h)
+	// A run may begin in the lengths of one code and end in those of the other.
+	var r run
+	r = h.addLengths(r, e.dynamic.lit[:], h.lit)
+	r = h.addLengths(r, e.dynamic.dist[:], h.dist)
+	h.addRun(r)
 
 	clear(h.codes[:])
 	_, runBits := e.builder.build(h.codes[:codeSymbols], h.freq[:], maxCodeLengthBits, used)
@@ -313,49 +309,63 @@ func (e *encoder) buildDynamic() int {
 		2*int(h.freq[repeatPrevious]) + 3*int(h.freq[repeatZero]) + 7*int(h.freq[repeatZeros])
 }
 
-// A runEncoder encodes a sequence of code lengths. It holds the run that may go
-// on.
-type runEncoder struct {
+// A run is n code lengths that are equal and not 0.
+type run struct {
 	length uint8
 	n      int
 }
 
-// add appends length n times, at least once.
-func (r *runEncoder) add(h *codeHeader, length uint8, n int) {
-	if length != r.length {
-		r.flush(h)
-		r.length = length
+// addLengths appends the lengths of codes up to the last symbol of used. r is the
+// run before them, which is not appended yet. It returns the run that they end
+// with.
+func (h *codeHeader) addLengths(r run, codes []prefixCode, used []usedSymbol) run {
+	next := 0
+	for _, s := range used {
+		length := uint8(codes[s].len())
+		zeros := int(s) - next
+		next = int(s) + 1
+		if zeros == 0 && length == r.length {
+			r.n++
+			continue
+		}
+		h.addRun(r)
+		if zeros > 0 {
+			h.addZeros(zeros)
+		}
+		r = run{length, 1}
 	}
-	r.n += n
+	return r
 }
 
-// flush ends the run.
-func (r *runEncoder) flush(h *codeHeader) {
-	n := r.n
-	r.n = 0
-	if n == 0 {
+// addRun appends a run, which may be empty.
+func (h *codeHeader) addRun(r run) {
+	if r.n >= 4 {
+		h.addSymbol(r.length, 0)
+		for r.n--; r.n >= 3; r.n -= min(r.n, 6) {
+			h.addSymbol(repeatPrevious, min(r.n, 6)-3)
+		}
+	}
+	for ; r.n > 0; r.n-- {
+		h.addSymbol(r.length, 0)
+	}
+}
+
+// addZeros appends n lengths of 0.
+func (h *codeHeader) addZeros(n int) {
+	for ; n >= 11; n -= min(n, 138) {
+		h.addSymbol(repeatZeros, min(n, 138)-11)
+	}
+	if n >= 3 {
+		h.addSymbol(repeatZero, n-3)
 		return
 	}
-	if r.length == 0 {
-		for ; n >= 11; n -= min(n, 138) {
-			h.addRun(repeatZeros, min(n, 138)-11)
-		}
-		if n >= 3 {
-			h.addRun(repeatZero, n-3)
-			return
-		}
-	} else if n >= 4 {
-		h.addRun(r.length, 0)
-		for n--; n >= 3; n -= min(n, 6) {
-			h.addRun(repeatPrevious, min(n, 6)-3)
-		}
-	}
 	for ; n > 0; n-- {
-		h.addRun(r.length, 0)
+		h.addSymbol(0, 0)
 	}
 }
 
-func (h *codeHeader) addRun(symbol uint8, extra int) {
+// addSymbol appends a symbol of the code length alphabet.
+func (h *codeHeader) addSymbol(symbol uint8, extra int) {
 	h.runs[h.nruns] = codeRun(symbol) | codeRun(extra)<<8
 	h.nruns++
 	h.freq[symbol]++
@@ -378,10 +388,8 @@ func (h *codeHeader) write(w *bitWriter) {
 
 	out, pos, acc, n := w.out, w.pos, w.acc, w.n
 	runs := h.runs[:h.nruns]
-	for len(runs) > 0 {
-		some := runs[:min(len(runs), 4)] // at most 4*(7+7) bits, after 7 others
-		runs = runs[len(some):]
-		for _, r := range some {
+	for len(runs) >= 4 { // at most 4*(7+7) bits, after 7 others
+		for _, r := range runs[:4] {
 			symbol := r & 31
 			c := h.codes[symbol]
 			acc |= c.bits() << (n & 63)
@@ -389,10 +397,22 @@ func (h *codeHeader) write(w *bitWriter) {
 			acc |= uint64(r>>8) << (n & 63)
 			n += runExtraBits[symbol]
 		}
+		runs = runs[4:]
 		put64(out, pos, acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
 	}
-	w.pos, w.acc, w.n = pos, acc, n
+	for _, r := range runs {
+		symbol := r & 31
+		c := h.codes[symbol]
+		acc |= c.bits() << (n & 63)
+		n += c.len()
+		acc |= uint64(r>>8) << (n & 63)
+		n += runExtraBits[symbol]
+	}
+	put64(out, pos, acc)
+	w.pos = pos + int(n>>3)
+	w.acc = acc >> (n &^ 7 & 63)
+	w.n = n & 7
 }

@@ -52,7 +52,7 @@ func (e *encoder) insertChain(i int) {
 // parseChains splits text[start:end] into e.seqs. Matches reach back at most
 // window bytes and not before text[chainStart].
 func (e *encoder) parseChains(start, end, window int, p *effort) {
-	e.nseqs = 0
+	e.beginBlock()
 	anchor, i := start, start
 	for i+minMatch <= end {
 		length, at := e.search(i, end, window, minMatch-1, p)
@@ -79,7 +79,8 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 		e.addSequence(i-anchor, length, i-at)
 		i += length
 		anchor = i
-		for last := min(i, end-minMatch+1); next < last; next++ {
+		last := min(i, end-minMatch+1)
+		for next = max(next, last-p.tail); next < last; next++ {
 			e.insertChain(next)
 		}
 	}

@@ -13,19 +13,20 @@ func TestHuffmanCodes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b codeBuilder
 	for round := range 3000 {
-		freq := make([]uint32, 2+r.IntN(literalSymbols-1))
+		symbols := 2 + r.IntN(literalSymbols-1)
+		freq := make([]uint16, (symbols+3)&^3)
 		kind := r.IntN(4)
-		for i := range freq {
+		for i := range symbols {
 			switch {
 			case r.IntN(3) > 0 && kind != 0:
 			case kind == 3: // Fibonacci numbers make the longest codes
 				freq[i] = fibonacci(i % 22)
 			default:
-				freq[i] = uint32(1 + r.IntN(1<<r.IntN(14)))
+				freq[i] = uint16(1 + r.IntN(1<<r.IntN(14)))
 			}
 		}
 		limit := maxCodeBits
-		if len(freq) <= 30 && r.IntN(2) == 0 {
+		if symbols <= 30 && r.IntN(2) == 0 {
 			limit = maxCodeLengthBits
 		}
 		checkCode(t, &b, freq, limit)
@@ -39,7 +40,7 @@ func TestHuffmanCodes(t *testing.T) {
 func TestCodeOfFewSymbols(t *testing.T) {
 	var b codeBuilder
 	for s := -1; s < distSymbols; s++ {
-		freq := make([]uint32, distSymbols)
+		freq := make([]uint16, distSymbols+2)
 		if s >= 0 {
 			freq[s] = 7
 		}
@@ -47,17 +48,17 @@ func TestCodeOfFewSymbols(t *testing.T) {
 	}
 }
 
-func fibonacci(n int) uint32 {
-	a, b := uint32(1), uint32(1)
+func fibonacci(n int) uint16 {
+	a, b := uint16(1), uint16(1)
 	for range n {
 		a, b = b, a+b
 	}
 	return a
 }
 
-func checkCode(t *testing.T, b *codeBuilder, freq []uint32, limit int) {
+func checkCode(t *testing.T, b *codeBuilder, freq []uint16, limit int) {
 	codes := make([]prefixCode, len(freq))
-	used, size := b.build(codes, freq, limit, nil)
+	used, size := b.build(codes, freq, limit, make([]usedSymbol, 0, literalSymbols))
 	sum, bits, count := 0, 0, 0
 	for s, c := range codes {
 		if freq[s] > 0 && c.len() == 0 {
@@ -89,7 +90,7 @@ func checkCode(t *testing.T, b *codeBuilder, freq []uint32, limit int) {
 }
 
 // naiveHuffman returns the size of a Huffman code and its longest code.
-func naiveHuffman(freq []uint32) (size, longest int) {
+func naiveHuffman(freq []uint16) (size, longest int) {
 	var h nodes
 	for _, f := range freq {
 		if f > 0 {

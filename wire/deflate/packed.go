@@ -9,7 +9,7 @@ import "math/bits"
 // that also inserts costs one load and one store. Entries may be stale: text
 // that has left the buffer, or another text. They are found by comparing bytes.
 func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
-	e.nseqs = 0
+	e.beginBlock()
 	anchor, i := start, start
 	for i+minMatch <= end {
 		v := e.load32(i)
@@ -40,7 +40,10 @@ func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
 		e.addSequence(i-anchor, length, dist)
 		i += length
 		anchor = i
-		e.insertRange(next, min(i, end-minMatch+1), mask)
+		last := min(i, end-minMatch+1)
+		for next = max(next, last-p.tail); next < last; next++ {
+			e.insert(e.load32(next), next, mask)
+		}
 	}
 	if anchor < end {
 		e.addSequence(end-anchor, 0, 1)
@@ -78,26 +81,6 @@ func (e *encoder) insert(v uint32, i int, mask uint32) (near, far int) {
 	here, found := uint16(i)+e.base, *bucket
 	*bucket = found<<16 | uint32(here)
 	return int(here - uint16(found)), int(here - uint16(found>>16))
-}
-
-// insertRange inserts the positions from i to end-1.
-func (e *encoder) insertRange(i, end int, mask uint32) {
-	here := uint32(uint16(i) + e.base)
-	for ; i+4 <= end; i += 4 {
-		v := e.load64(i)
-		b0 := &e.table[hash(uint32(v))&mask]
-		*b0 = *b0<<16 | here&0xffff
-		b1 := &e.table[hash(uint32(v>>8))&mask]
-		*b1 = *b1<<16 | (here+1)&0xffff
-		b2 := &e.table[hash(uint32(v>>16))&mask]
-		*b2 = *b2<<16 | (here+2)&0xffff
-		b3 := &e.table[hash(uint32(v>>24))&mask]
-		*b3 = *b3<<16 | (here+3)&0xffff
-		here += 4
-	}
-	for ; i < end; i++ {
-		e.insert(e.load32(i), i, mask)
-	}
 }
 
 // indexPacked inserts every step-th position of text[:end].

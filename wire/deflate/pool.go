@@ -32,11 +32,13 @@ type encoder struct {
 	table [1 << tableBits]uint32
 	base  uint16
 
-	// The block: its sequences, and the frequencies of the symbols.
+	// The block: its sequences, the number of its literals, and the frequencies
+	// of the symbols.
 	seqs     [maxBlock/minMatch + 2]sequence
 	nseqs    int
-	litFreq  [literalSymbols + 2]uint32
-	distFreq [distSymbols + 2]uint32
+	literals int
+	litFreq  [literalSymbols + 2]uint16
+	distFreq [distSymbols + 2]uint16
 
 	dynamic codes
 	header  codeHeader

@@ -41,7 +41,8 @@ func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 const turnSize = 256 << 10
 
 // receiveEvents is receive without the recovery of panics. It returns the rest
-// of b if the connection takes no more at the moment, or has had its turn.
+// of b if the connection takes no more at the moment, has had its turn, or the
+// client does not read the Pongs.
 func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
 		if b, ok = c.handshake(b); !ok || c.isOpening() {
@@ -88,6 +89,9 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.KindPing: // the engine has answered it
 			c.control(wire.Ping, ev.Payload)
+			if len(b) > 0 && c.transport.MustPause() { // Pongs are exempt from MaxBacklog
+				return b, true
+			}
 		case endpoint.KindPong:
 			c.notePong(ev.Payload)
 			c.control(wire.Pong, ev.Payload)

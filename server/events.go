@@ -13,7 +13,7 @@ import (
 // loop makes one call at a time for a connection, so that its events do not
 // overlap.
 
-// receive consumes bytes from the loop; see loop.go.
+// receive consumes bytes from the loop; see loopconn.go.
 func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
@@ -251,7 +251,7 @@ func (c *Conn) closeExchanged() bool {
 }
 
 // lost is the loop's last call: the socket has ended, by err unless the
-// connection wanted that; see loop.go.
+// connection wanted that; see loopconn.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
 	defer func() { c.finishAccept(c.endedBy(err)) }()

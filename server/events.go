@@ -13,7 +13,7 @@ import (
 // loop makes one call at a time for a connection, so that its events do not
 // overlap.
 
-// receive consumes bytes from the loop; see loop.go.
+// receive consumes bytes from the loop; see loopconn.go.
 func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
@@ -41,7 +41,8 @@ func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 const turnSize = 256 << 10
 
 // receiveEvents is receive without the recovery of panics. It returns the rest
-// of b if the connection takes no more at the moment, or has had its turn.
+// of b if the connection takes no more at the moment, has had its turn, or the
+// client does not read the Pongs.
 func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
 		if b, ok = c.handshake(b); !ok || c.isOpening() {
@@ -88,6 +89,9 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.KindPing: // the engine has answered it
 			c.control(wire.Ping, ev.Payload)
+			if len(b) > 0 && c.transport.MustPause() { // Pongs are exempt from MaxBacklog
+				return b, true
+			}
 		case endpoint.KindPong:
 			c.notePong(ev.Payload)
 			c.control(wire.Pong, ev.Payload)
@@ -247,7 +251,7 @@ func (c *Conn) closeExchanged() bool {
 }
 
 // lost is the loop's last call: the socket has ended, by err unless the
-// connection wanted that; see loop.go.
+// connection wanted that; see loopconn.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
 	defer func() { c.finishAccept(c.endedBy(err)) }()

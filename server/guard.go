@@ -11,12 +11,12 @@ import (
 // not return: because it panics, or because it calls runtime.Goexit, as
 // testing.T.FailNow does.
 //
-// A panic is recovered where the connection is known: by Conn.receive, drain,
-// serve and callProtected. A call of runtime.Goexit cannot be recovered; it
-// ends the goroutine. Deferred functions still run:
+// A panic is recovered where the connection is known: by Conn.receive,
+// callWritable, serve and callProtected. A call of runtime.Goexit cannot be
+// recovered; it ends the goroutine. Deferred functions still run:
 //
-//	Conn.receive, drain, serve  report the call and fail the connection
-//	the loop                    goes on with another goroutine
+//	receive, callWritable, serve  report the call and fail the connection
+//	the loop                      continues on another goroutine
 //
 // Server.Log, which every part of the server calls, runs on a goroutine of its
 // own.

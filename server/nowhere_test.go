@@ -19,6 +19,7 @@ func (nowhere) MoreInput(bool)                    {}
 func (nowhere) Space(size int) int                { return size }
 func (nowhere) AwaitSpace(int)                    {}
 func (nowhere) Unacknowledged() int               { return 0 }
+func (nowhere) MustPause() bool                   { return false }
 func (nowhere) ReadPaused() bool                  { return false }
 func (nowhere) Resume()                           {}
 func (nowhere) CloseWrite(bool)                   {}

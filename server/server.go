@@ -165,10 +165,9 @@ type Server struct {
 
 	// MaxBacklog bounds the bytes buffered for one client that reads too
 	// slowly. Default: 1 MiB. SlowPolicy decides about a message that exceeds
-	// it. From a client that does not read the replies of Handler.Message, the
-	// server reads nothing while more than half of MaxBacklog is buffered,
-	// until the buffer is empty. Replies to bytes that were read together, up
-	// to 256 KiB, may exceed MaxBacklog.
+	// it. When a client does not read the replies of Handler.Message, or the
+	// Pongs, and more than half of MaxBacklog is buffered, the server reads
+	// nothing until the buffer is empty. Pongs may exceed MaxBacklog by 64 KiB.
 	MaxBacklog int
 
 	// MaxTotalBacklog bounds the bytes buffered for all clients. Default: 256

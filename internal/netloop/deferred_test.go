@@ -261,6 +261,35 @@ func TestHandlerThatBlocksDelaysNoOutput(t *testing.T) {
 	}
 }
 
+// A hand-off may be refused before the handler of the same event collects its
+// output, here while Writable runs. The output used to wait until the handler
+// returned.
+func TestHandlerThatCollectsAfterARefusedHandOff(t *testing.T) {
+	const size = 4 << 20 // more than the kernel buffers
+	sent, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	l := newTestLoop(t, Config{WatchPeriod: watchPeriod}, listen(t), func() *testConn {
+		c := newCollecting(func(c *collecting, b []byte) {
+			c.send(string(b))
+			<-release
+		})
+		c.writable = func(*testConn) bool {
+			<-sent
+			return true
+		}
+		return &c.testConn
+	})
+	nc, conn := l.connect(t)
+	check.Must(t, conn.socket.Writev(nil, make([]byte, size)))
+	check.Must(t, check.Err(io.CopyN(io.Discard, nc, size)))
+	for l.counters.HandOffsRefused.Load() == 0 { // Writable is called
+		runtime.Gosched()
+	}
+	check.Must(t, check.Err(nc.Write([]byte("reply"))))
+	close(sent)
+	reads(t, nc, "reply")
+}
+
 // Deferred output is written although the handler ends its goroutine.
 func TestHandlerThatEndsItsGoroutineHasItsOutputWritten(t *testing.T) {
 	f := newFanout(t, Config{MaxBlocked: 10}, func(f *fanout, b []byte) {

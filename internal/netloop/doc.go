@@ -81,7 +81,7 @@
 //	 896  the tls.Conn
 //	1856  AES-GCM for both directions: round keys and a table
 //	 300  secrets, for KeyUpdate, exported keys and resumption
-//	 576  the buffer of records; without tlsrecord_linux.go 2048
+//	 576  the buffer of records; without tlsrecord.go 2048
 //	1536  the buffer of handshake messages, since the ClientHello
 //
 // crypto/tls allocates the buffer of records by the length in a header, up to

@@ -150,6 +150,13 @@ func (t *goroutineSocket) Unacknowledged() int {
 	return unacknowledged(socket)
 }
 
+// MustPause reports whether the peer does not read the replies: reading is to be
+// paused.
+func (t *goroutineSocket) MustPause() bool {
+	limit := t.loop.cfg.Limit.PauseRead
+	return limit > 0 && t.replies.Load() > int64(limit)
+}
+
 // ReadPaused reports whether reading is paused because the peer does not read
 // the replies.
 func (t *goroutineSocket) ReadPaused() bool { return t.has(goroutinePaused) }
@@ -382,7 +389,7 @@ func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {
-	if limit := t.loop.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
+	if !t.MustPause() {
 		return
 	}
 	t.flags.Or(goroutinePaused)
@@ -454,16 +461,18 @@ func (t *goroutineSocket) receiveFirst(first []byte) (ok bool) {
 	return ok
 }
 
-// receiveAll passes b to the connection, and waits until the connection is
-// ready for more and the peer has read the replies.
+// receiveAll passes b to the connection. Before each part, and at the end, it
+// waits until the connection is ready for more and the peer has read the
+// replies.
 func (t *goroutineSocket) receiveAll(b []byte) (ok bool) {
-	for ok = true; len(b) > 0 && ok; {
-		t.awaitReady()
-		b, ok = t.received(b)
-	}
-	if ok {
+	for {
 		t.awaitReady()
 		t.awaitRead()
+		if len(b) == 0 {
+			return true
+		}
+		if b, ok = t.received(b); !ok {
+			return false
+		}
 	}
-	return ok
 }

@@ -132,9 +132,9 @@ func (p *poller) handOff(progress uint64) {
 			p.refused = progress
 			counters.HandOffsRefused.Add(1)
 			p.endDeferring()
-			p.endBatch(p.serving.Load())
-			p.flushDeferred()
 		}
+		p.endBatch(p.serving.Load()) // each time: the leader may have begun a batch, or deferred output, since
+		p.flushDeferred()
 		return
 	}
 	old := p.leader

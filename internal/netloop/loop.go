@@ -121,6 +121,12 @@ type Socket interface {
 	// unknown.
 	Unacknowledged() int
 
+	// MustPause reports, during Conn.Received, whether the replies in the write
+	// buffer exceed WriteLimit.PauseRead: the peer does not read them. A
+	// connection that replies to one read many times then returns the rest of
+	// its input, which it gets when the buffer is empty.
+	MustPause() bool
+
 	// ReadPaused reports whether reading is paused because the peer does not
 	// read the replies to its messages. Config.WriteTimeout ends that.
 	ReadPaused() bool

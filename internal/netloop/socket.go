@@ -500,13 +500,20 @@ func (s *PolledSocket) returned(ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flags &^= flagHandling
-	if limit := s.poller.loop.Limit.PauseRead; s.out != nil && s.ext != nil && limit > 0 && s.ext.replies > limit && s.state.delivers() {
+	if s.repliesUnread() && s.state.delivers() {
 		s.paused |= pausedBacklog
 	}
 	s.step(eventReturned)
 	if !ok {
 		s.step(eventRefused)
 	}
+}
+
+// repliesUnread reports whether the peer does not read the replies to its
+// messages. The caller holds mu.
+func (s *PolledSocket) repliesUnread() bool {
+	limit := s.poller.loop.Limit.PauseRead
+	return limit > 0 && s.out != nil && s.ext != nil && s.ext.replies > limit
 }
 
 // pause keeps the input that the connection is not ready for, until Resume; nil

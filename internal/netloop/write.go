@@ -214,6 +214,17 @@ func (s *PolledSocket) Unacknowledged() int {
 	return unacknowledgedOf(uintptr(s.fd))
 }
 
+// MustPause reports whether a handler should return the rest of its input,
+// because the peer does not read the replies.
+func (s *PolledSocket) MustPause() bool {
+	if s.Buffered() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.repliesUnread()
+}
+
 // ReadPaused reports whether reading is paused because the peer does not read
 // the replies.
 func (s *PolledSocket) ReadPaused() bool {

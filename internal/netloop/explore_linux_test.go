@@ -2,10 +2,7 @@
 
 package netloop
 
-import (
-	"fmt"
-	"syscall"
-)
+import "syscall"
 
 // queueModels are the models of the kernel's events. The first is that of this
 // system.
@@ -31,7 +28,7 @@ func (m *epollModel) watch(_, to interest) {
 func (m *epollModel) closed()        { m.registered = false }
 func (m *epollModel) outputChanged() {}
 func (m *epollModel) filters() int   { return 1 }
-func (m *epollModel) state() string  { return fmt.Sprint(m.oneshot) }
+func (m *epollModel) state() bool    { return m.oneshot }
 
 func (m *epollModel) hungUp() bool { return m.w.reset || m.w.shut || m.w.eof && m.w.finSent }
 

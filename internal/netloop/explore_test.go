@@ -11,6 +11,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,11 +42,11 @@ type world struct {
 	socket  *PolledSocket
 	gauge   Gauge
 
-	path      []step
+	path      []*step
 	pos       int
 	unwinding bool // the path has ended inside of a handler
 	end       state
-	possible  []step // at the end
+	possible  []*step // at the end
 	faults    []string
 
 	// The kernel.
@@ -85,13 +86,19 @@ type world struct {
 // state identifies a state of the world.
 type state string
 
-// step is an event. It is possible if enabled is true, of the world at that
-// moment.
-type step struct {
+// event is possible if enabled is true, of the world at that moment.
+type event struct {
 	name    string
 	handler bool // a handler may be called
 	enabled func(w *world) bool
 	do      func(w *world)
+}
+
+// step is an event of a path.
+type step struct {
+	event
+	ends   bool // ends a handler
+	inCall bool // makes a difference before a system call
 }
 
 const exploredFD = 77
@@ -101,6 +108,7 @@ type explorer struct {
 	loop    *polledLoop
 	poller  *poller
 	workers [2]*worker
+	world   *world // that it follows
 	queue   func(w *world) queueModel
 	large   bool   // messages are large
 	tls     bool   // there is TLS
@@ -109,6 +117,8 @@ type explorer struct {
 
 func newExplorer() *explorer {
 	e := &explorer{loop: new(polledLoop), poller: new(poller), queue: queueModels[0].make}
+	e.loop.sys = e.calls()
+	e.poller.loop, e.poller.sys = e.loop, e.loop.sys
 	e.poller.guard = newWatchdog(watchPeriod)
 	e.poller.guard.watch([]*poller{e.poller})
 	for i := range e.workers {
@@ -120,13 +130,12 @@ func newExplorer() *explorer {
 func (e *explorer) newWorld() *world {
 	w := &world{large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.queue = e.queue(w)
-	w.loop.users, w.loop.sys = 10, w.calls()
+	e.world, w.loop.users = w, 10
 	w.loop.Config = Config{
 		WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
 		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &w.gauge},
 		Counters: &Counters{Buffered: &w.gauge},
 	}
-	w.poller.loop, w.poller.sys = w.loop, w.loop.sys
 	w.poller.kicks.fds = w.poller.kicks.fds[:0]
 	w.poller.kicks.size.Store(0)
 	w.poller.deferrals.take()
@@ -169,13 +178,16 @@ func (w *world) fault(format string, args ...any) {
 
 // The model of the kernel.
 
-func (w *world) calls() *systemCalls {
+// calls returns the system calls of the world that e follows.
+func (e *explorer) calls() *systemCalls {
 	use := func(call string, fd int32) {
+		w := e.world
 		if fd != exploredFD || w.closes > 0 {
 			w.fault("%s of descriptor %d, closed %d times", call, fd, w.closes)
 		}
 	}
 	write := func(fd int32, n int) (int, error) {
+		w := e.world
 		use("write", fd)
 		switch {
 		case w.finSent:
@@ -192,6 +204,7 @@ func (w *world) calls() *systemCalls {
 	}
 	return &systemCalls{
 		read: func(fd int32, p []byte) (int, error) {
+			w := e.world
 			w.run("read")
 			use("read", fd)
 			if w.readEOF && !w.shut {
@@ -218,6 +231,7 @@ func (w *world) calls() *systemCalls {
 		write:  func(fd int32, p []byte) (int, error) { return write(fd, len(p)) },
 		writev: func(fd int32, a, b []byte) (int, error) { return write(fd, len(a)+len(b)) },
 		shutdown: func(fd int32, how int) {
+			w := e.world
 			use("shutdown", fd)
 			switch how {
 			case syscall.SHUT_RDWR:
@@ -235,6 +249,7 @@ func (w *world) calls() *systemCalls {
 			w.queue.outputChanged()
 		},
 		close: func(fd int32) {
+			w := e.world
 			use("close", fd)
 			if w.notified && !w.eof && w.connected() && !w.writeFails {
 				w.fault("closed, although the peer may send behind close_notify")
@@ -243,6 +258,7 @@ func (w *world) calls() *systemCalls {
 			w.queue.closed()
 		},
 		hungUp: func(fd int32) (bool, syscall.Errno) {
+			w := e.world
 			w.run("poll")
 			use("poll", fd)
 			if w.reset && !w.told {
@@ -253,11 +269,12 @@ func (w *world) calls() *systemCalls {
 		},
 		watch: func(_ int, fd int32, from, to interest) error {
 			use(watchCall, fd)
-			w.queue.watch(from, to)
+			e.world.queue.watch(from, to)
 			return nil
 		},
 		notify: func(int) {},
 		spawn: func(f func()) {
+			w := e.world
 			w.handshake = f
 			w.shake().hello.begun = true // its needs are those of real records
 		},
@@ -281,7 +298,7 @@ type queueModel interface {
 	filters() int              // the number of filters of a descriptor
 	pending(filter int) uint32 // the bits of the event that a filter would report, 0: none
 	report(filter int) uint32  // the same, once it is reported
-	state() string             // distinguishes states of the model
+	state() bool               // distinguishes states of the model
 }
 
 // worker returns the worker of the goroutine that gets the next event.
@@ -531,9 +548,9 @@ func (w *world) run(handler string) string {
 		}
 		s := w.path[w.pos]
 		w.pos++
-		if strings.HasPrefix(s.name, "return") {
+		if s.ends {
 			w.handler = ""
-			if s.name == "return never" {
+			if s == returnsNever {
 				w.refused = true
 				runtime.Goexit()
 			}
@@ -554,8 +571,9 @@ func (p *poller) asLeader(f func()) {
 	p.progress.Store(makeProgress(0, 0, idleIndex))
 }
 
-// returns ends a handler, or performs the system call.
-var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
+// returns ends a handler, or performs the system call. After returnsNever, the
+// goroutine of the handler exits.
+var returns, returnsNever *step
 
 // oldEvent is an event that a leader got and did not handle in time: another
 // goroutine leads the poller meanwhile. The kernel does not repeat it. oldHangUp
@@ -565,12 +583,27 @@ const (
 	oldHangUp = "an old event of another socket is handled"
 )
 
-// steps are all events.
-var steps []step
+// steps are those of all events.
+var steps []*step
 
-func init() { steps = allSteps }
+func init() {
+	for _, e := range allEvents {
+		s := &step{
+			event:  e,
+			ends:   strings.HasPrefix(e.name, "return"),
+			inCall: !strings.HasPrefix(e.name, "peer") && !strings.HasPrefix(e.name, "send") && e.name != "Flush" && e.name != "writes fail",
+		}
+		switch s.name {
+		case "return":
+			returns = s
+		case "return never":
+			returnsNever = s
+		}
+		steps = append(steps, s)
+	}
+}
 
-var allSteps = []step{
+var allEvents = []event{
 	{"the kernel reports", true, func(w *world) bool { return w.queue.pending(0) != 0 }, func(w *world) {
 		w.socket.ready(w.worker(), w.queue.report(0))
 	}},
@@ -689,10 +722,10 @@ func (w *world) canSend() bool { return w.input == 0 && !w.eof && w.connected() 
 func (w *world) canSendTLS() bool { return w.secure != nil && w.canSend() }
 
 // follow performs the steps of path with a new socket.
-func (e *explorer) follow(path []step) *world {
+func (e *explorer) follow(path []*step) *world {
 	w := e.newWorld()
 	w.path = path
-	exits := slices.ContainsFunc(path, func(s step) bool { return s.name == "return never" })
+	exits := slices.Contains(path, returnsNever)
 	for w.pos < len(path) && !w.unwinding {
 		s := path[w.pos]
 		w.pos++
@@ -715,7 +748,7 @@ func (e *explorer) follow(path []step) *world {
 var errUnwind = errors.New("the path is at its end")
 
 // try performs s, which may be the last step.
-func (w *world) try(s step) {
+func (w *world) try(s *step) {
 	defer func() {
 		if p := recover(); p != nil && p != errUnwind {
 			panic(p)
@@ -728,7 +761,7 @@ func (w *world) try(s step) {
 func (w *world) finish() {
 	w.end = w.state()
 	for _, s := range steps {
-		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || strings.HasPrefix(s.name, "send") || s.name == "Flush" || s.name == "writes fail")) { // they make no difference there
+		if (s.inCall || !w.inCall()) && s.enabled(w) {
 			w.possible = append(w.possible, s)
 		}
 	}
@@ -738,24 +771,54 @@ func (w *world) finish() {
 
 func (w *world) state() state {
 	s := w.socket
+	text := stateText(make([]byte, 0, 256))
+	text.addTLS(w)
 	if w.closed > 0 {
-		return w.stateOfTLS() + state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0, w.handler, w.ready, w.closeWrite, w.aborted))
+		text.add("closed ", int(s.state), int(s.flags), int(s.fd), len(w.poller.kicks.fds))
+		text.addBools(len(w.poller.deferrals.sockets) > 0, w.ready, w.closeWrite, w.aborted)
+		return state(append(text, w.handler...))
 	}
 	ext := socketExt{}
 	if s.ext != nil {
-		ext = *s.ext
+		ext.replies, ext.pending, ext.timer, ext.final = s.ext.replies, s.ext.pending, s.ext.timer, s.ext.final
 	}
-	return w.stateOfTLS() + state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
-		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
-		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.queue.state(), w.readEOF,
-		"|", w.handler, w.ready, w.keeps, w.refused, w.eofSeen, w.notified, w.closeWrite, w.endsOutput, w.aborted, w.closed))
+	text.add("socket ", int(s.owner.Load()), int(s.state), int(s.interest), int(s.paused), int(s.flags), s.out.size(),
+		ext.pending.size(), int(s.fd), len(w.poller.kicks.fds))
+	text.addBools(s.failure() != nil, ext.replies > 1, ext.timer != nil, ext.final, len(w.poller.deferrals.sockets) > 0)
+	text.add("kernel ", w.input, w.space)
+	text.addBools(w.eof, w.reset, w.told, w.writeFails, w.finSent, w.shut, w.queue.state(), w.readEOF)
+	text.add("connection ")
+	text.addBools(w.ready, w.keeps, w.refused, w.eofSeen, w.notified, w.closeWrite, w.endsOutput, w.aborted)
+	return state(append(text, w.handler...))
 }
 
-// stateOfTLS is the part of the state that is in TLS.
-func (w *world) stateOfTLS() state {
+// stateText is a state in the making.
+type stateText []byte
+
+// add appends the numbers of a part of the state.
+func (t *stateText) add(part string, numbers ...int) {
+	*t = append(*t, part...)
+	for _, n := range numbers {
+		*t = append(strconv.AppendInt(*t, int64(n), 10), ' ')
+	}
+}
+
+func (t *stateText) addBools(bools ...bool) {
+	for _, b := range bools {
+		if b {
+			*t = append(*t, '+')
+		} else {
+			*t = append(*t, '-')
+		}
+	}
+	*t = append(*t, ' ')
+}
+
+// addTLS appends the part of the state that is in TLS.
+func (t *stateText) addTLS(w *world) {
 	c := w.secure
 	if c == nil {
-		return ""
+		return
 	}
 	h := w.shake()
 	if h == nil {
@@ -765,8 +828,11 @@ func (w *world) stateOfTLS() state {
 	if w.input == 0 {
 		record = 0
 	}
-	return state(fmt.Sprint("TLS ", c.stage.Load(), w.shake() != nil, h.in.size(), h.waits, h.over, h.closed, w.handshake != nil,
-		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, record, w.tlsErr, w.notifies, "|"))
+	t.add("TLS ", int(c.stage.Load()), h.in.size(), len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, int(record))
+	t.addBools(w.shake() != nil, h.waits, h.over, h.closed, w.handshake != nil, c.err.Load() != nil, w.notifies)
+	if w.tlsErr != nil {
+		*t = append(*t, w.tlsErr.Error()...)
+	}
 }
 
 // check checks the invariants.
@@ -847,9 +913,9 @@ var errFault = errors.New("violation")
 func (e *explorer) explore(deepest int) (int, error) {
 	const limit = 1_000_000
 	type node struct {
-		path     []step
+		path     []*step
 		state    state
-		possible []step
+		possible []*step
 	}
 	first := e.follow(nil)
 	seen := map[state]bool{first.end: true}
@@ -889,7 +955,7 @@ func (e *explorer) explore(deepest int) (int, error) {
 // anyDepth is more events than it takes to reach any state.
 const anyDepth = math.MaxInt
 
-func names(path []step) string {
+func names(path []*step) string {
 	var all []string
 	for _, s := range path {
 		all = append(all, s.name)
@@ -917,7 +983,7 @@ func TestEveryReachableState(t *testing.T) {
 		for i, queue := range queueModels {
 			deepest := tt.deepest
 			if i > 0 && !*everySystem { // another system's
-				deepest = min(deepest, 12) - 2
+				deepest = min(deepest, 10) - 2
 			}
 			t.Run(queue.name+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()

@@ -4,7 +4,6 @@ package netloop
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +52,7 @@ func (m *kqueueModel) hungUp() bool { return m.w.reset }
 
 func (m *kqueueModel) filters() int { return 2 }
 
-func (m *kqueueModel) state() string { return fmt.Sprint(m.active) }
+func (m *kqueueModel) state() bool { return m.active }
 
 // ended reports whether the output has ended.
 func (m *kqueueModel) ended() bool { return m.w.reset || m.w.shut || m.w.finSent }
@@ -85,9 +84,9 @@ func followNames(t *testing.T, names ...string) *world {
 	t.Helper()
 	e := newExplorer()
 	e.queue = newKqueueModel
-	var path []step
+	var path []*step
 	for _, name := range names {
-		i := slices.IndexFunc(steps, func(s step) bool { return s.name == name })
+		i := slices.IndexFunc(steps, func(s *step) bool { return s.name == name })
 		if i < 0 {
 			t.Fatalf("there is no step %q", name)
 		}

@@ -261,11 +261,15 @@ func (w *bitWriter) reserve(n int) {
 type codeHeader struct {
 	lit, dist []usedSymbol // symbols that have a code; parts of used
 	used      [literalSymbols + distSymbols + codeSymbols]usedSymbol
-	runs      [literalSymbols + distSymbols]codeRun
+	runs      [512]codeRun
 	nruns     int
 	freq      [codeSymbols + 1]uint16
 	codes     [32]prefixCode // by symbol; the last ones have none
 	sent      int            // number of code length codes sent
+
+	// zeros[n] is the codeRun for n lengths of 0 and, from bit 16 on, how often it
+	// is sent.
+	zeros [maxZeros + 1]uint32
 }
 
 // A codeRun is a symbol of the code length alphabet, and above bit 8 its extra
@@ -277,6 +281,8 @@ const (
 	repeatPrevious = 16 // 3-6 times, 2 extra bits
 	repeatZero     = 17 // 3-10 times, 3 extra bits
 	repeatZeros    = 18 // 11-138 times, 7 extra bits
+
+	maxZeros = 138
 )
 
 // runExtraBits is the number of extra bits of a symbol of the code length
@@ -294,10 +300,9 @@ func (e *encoder) buildDynamic() int {
 	clear(h.freq[:])
 	h.nruns = 0
 	// A run may begin in the lengths of one code and end in those of the other.
-	var r run
+	var r repetition
 	r = h.addLengths(r, e.dynamic.lit[:], h.lit)
-	r = h.addLengths(r, e.dynamic.dist[:], h.dist)
-	h.addRun(r)
+	h.addLengths(r, e.dynamic.dist[:], h.dist)
 
 	clear(h.codes[:])
 	_, runBits := e.builder.build(h.codes[:codeSymbols], h.freq[:], maxCodeLengthBits, used)
@@ -309,66 +314,79 @@ func (e *encoder) buildDynamic() int {
 		2*int(h.freq[repeatPrevious]) + 3*int(h.freq[repeatZero]) + 7*int(h.freq[repeatZeros])
 }
 
-// A run is n code lengths that are equal and not 0.
-type run struct {
+// A repetition is a code length that is not 0, the last one appended, and the
+// number of times it has been repeated: at most as often as one symbol says.
+type repetition struct {
 	length uint8
 	n      int
 }
 
 // addLengths appends the lengths of codes up to the last symbol of used. r is the
-// run before them, which is not appended yet. It returns the run that they end
-// with.
-func (h *codeHeader) addLengths(r run, codes []prefixCode, used []usedSymbol) run {
+// last length before them. It returns their last length.
+func (h *codeHeader) addLengths(r repetition, codes []prefixCode, used []usedSymbol) repetition {
 	next := 0
 	for _, s := range used {
 		length := uint8(codes[s].len())
 		zeros := int(s) - next
 		next = int(s) + 1
-		if zeros == 0 && length == r.length {
-			r.n++
+		for ; zeros > maxZeros; zeros -= maxZeros {
+			h.addSymbol(repeatZeros, maxZeros-11)
+		}
+		run := h.zeros[zeros]
+		h.runs[h.nruns&511], h.runs[(h.nruns+1)&511] = codeRun(run), codeRun(run)
+		h.nruns += int(run >> 16)
+		h.freq[run&31] += uint16(run >> 16)
+
+		n := r.n + 1
+		if zeros != 0 {
+			n = 0
+		}
+		if length != r.length {
+			n = 0
+		}
+		r = repetition{length, n}
+		if n >= 3 {
+			r.n = h.repeat(length, n)
 			continue
 		}
-		h.addRun(r)
-		if zeros > 0 {
-			h.addZeros(zeros)
-		}
-		r = run{length, 1}
+		h.addSymbol(length, 0)
 	}
 	return r
 }
 
-// addRun appends a run, which may be empty.
-func (h *codeHeader) addRun(r run) {
-	if r.n >= 4 {
-		h.addSymbol(r.length, 0)
-		for r.n--; r.n >= 3; r.n -= min(r.n, 6) {
-			h.addSymbol(repeatPrevious, min(r.n, 6)-3)
-		}
+// repeat appends length as repetition n, 3 to 7. It returns the number of
+// repetitions: after 6, others begin.
+func (h *codeHeader) repeat(length uint8, n int) int {
+	switch n {
+	case 3:
+		h.nruns -= 2
+		h.freq[length] -= 2
+		h.addSymbol(repeatPrevious, 0)
+	case 7:
+		h.addSymbol(length, 0)
+		return 1
+	default:
+		h.runs[h.nruns-1] += 1 << 8
 	}
-	for ; r.n > 0; r.n-- {
-		h.addSymbol(r.length, 0)
-	}
-}
-
-// addZeros appends n lengths of 0.
-func (h *codeHeader) addZeros(n int) {
-	for ; n >= 11; n -= min(n, 138) {
-		h.addSymbol(repeatZeros, min(n, 138)-11)
-	}
-	if n >= 3 {
-		h.addSymbol(repeatZero, n-3)
-		return
-	}
-	for ; n > 0; n-- {
-		h.addSymbol(0, 0)
-	}
+	return n
 }
 
 // addSymbol appends a symbol of the code length alphabet.
 func (h *codeHeader) addSymbol(symbol uint8, extra int) {
-	h.runs[h.nruns] = codeRun(symbol) | codeRun(extra)<<8
+	h.runs[h.nruns&511] = codeRun(symbol) | codeRun(extra)<<8
 	h.nruns++
 	h.freq[symbol]++
+}
+
+// setZeros sets the constant table h.zeros.
+func (h *codeHeader) setZeros() {
+	h.zeros[1], h.zeros[2] = 1<<16, 2<<16
+	for n := 3; n <= 10; n++ {
+		h.zeros[n] = 1<<16 | uint32(n-3)<<8 | repeatZero
+	}
+	for n := 11; n <= maxZeros; n++ {
+		h.zeros[n] = 1<<16 | uint32(n-11)<<8 | repeatZeros
+	}
 }
 
 // write appends the header.

@@ -48,7 +48,7 @@ type codeBuilder struct {
 	top    uint32 // last bucket in use
 
 	weight [512]uint32 // of the inner nodes of the tree
-	parent [512]uint16 // of the inner nodes: an inner node, later its depth
+	child  [512]uint16 // of the inner nodes: how many are children of those before
 	length [512]uint8  // code lengths of used symbols
 }
 
@@ -169,17 +169,14 @@ func (b *codeBuilder) sort(n int) {
 func (b *codeBuilder) lengths(n, limit int) (size int, count [maxCodeBits + 1]uint16) {
 	size = b.buildTree(n)
 
-	// Inner nodes have ascending depths from the root, the last one, to the first.
-	// first[d+1] is the first node of depth d, and 0 beyond the deepest. At depth
-	// 32, a tree has a weight of 1<<23 or more.
+	// The inner nodes of one depth follow each other, the deepest ones first:
+	// first[d+1] is the first node of depth d, and 0 beyond the deepest. Its
+	// children follow those of all deeper nodes. At depth 32, a tree has a weight
+	// of 1<<23 or more.
 	var first [64]uint16
-	root := n - 2
-	b.parent[root&511] = 1 // the depth and 1, from here on
-	first[0], first[1] = uint16(root+1), uint16(root)
-	for i := root - 1; i >= 0; i-- {
-		d := b.parent[b.parent[i&511]&511] + 1
-		b.parent[i&511] = d
-		first[d&63] = uint16(i)
+	first[0], first[1] = uint16(n-1), uint16(n-2)
+	for d := 1; first[d&63] != 0; d++ {
+		first[(d+1)&63] = b.child[first[d&63]&511]
 	}
 
 	// Each inner node has two children at the next depth. Codes over the limit
@@ -211,9 +208,9 @@ func (b *codeBuilder) lengths(n, limit int) (size int, count [maxCodeBits + 1]ui
 	return size, count
 }
 
-// buildTree builds the Huffman tree of the n symbols of b.sorted, at least 2. It
-// stores the parents of the n-1 inner nodes, of which the last is the root, and
-// returns the sum of their weights: the size in bits of all symbols.
+// buildTree builds the Huffman tree of the n symbols of b.sorted, at least 2: it
+// sets b.child of the n-1 inner nodes, of which the last is the root. It returns
+// the sum of their weights, which is the size in bits of all symbols.
 func (b *codeBuilder) buildTree(n int) (size int) {
 	// Nodes are made in ascending order of their weights. So the next node has
 	// the two least of two leaves and two inner nodes.
@@ -224,10 +221,7 @@ func (b *codeBuilder) buildTree(n int) (size int) {
 		leaf := 2*i - node
 		leaf0, leaf1 := b.sorted[leaf&511]>>symbolBits, b.sorted[(leaf+1)&511]>>symbolBits
 		node0, node1 := b.weight[node&511], b.weight[(node+1)&511]
-
-		// If they do not become children here, this is overwritten.
-		b.parent[node&511], b.parent[(node+1)&511] = uint16(i), uint16(i)
-
+		b.child[i&511] = uint16(node)
 		node += int((node0-leaf1)>>31 + (node1-leaf0)>>31) // the highest bit is set if it is less
 		sum := min(leaf0+leaf1, leaf0+node0, node0+node1)
 		b.weight[i&511], b.weight[(i+2)&511] = sum, noNode

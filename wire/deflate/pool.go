@@ -65,5 +65,6 @@ func newEncoder() *encoder {
 		e.lengthCodes[i] = makeLengthCode(i + 3)
 	}
 	e.fixed.setFixed()
+	e.header.setZeros()
 	return e
 }

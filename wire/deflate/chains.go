@@ -80,7 +80,10 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 		i += length
 		anchor = i
 		last := min(i, end-minMatch+1)
-		for next = max(next, last-p.tail); next < last; next++ {
+		if length < p.nice { // otherwise text with a period has no copy in the window that is indexed
+			next = max(next, last-p.tail)
+		}
+		for ; next < last; next++ {
 			e.insertChain(next)
 		}
 	}

@@ -31,7 +31,7 @@ type effort struct {
 	nice    int  // length of a match that ends a search
 	lazy    int  // length below which the next position is searched too
 	hasty   int  // the same for parsePacked
-	tail    int  // positions at the end of a match that are inserted into the index
+	tail    int  // positions at the end of a match shorter than nice that are inserted into the index
 	skip    uint // after 1<<skip literals every second position is searched, and so on
 }
 

@@ -315,6 +315,9 @@ func TestAbortDoesNotWaitForTLS(t *testing.T) {
 		"TLS over it": func(nc net.Conn) netloop.Transport {
 			return netloop.Over(hidden{nc}, netloop.NewTransport(nc, netloop.Recovered), netloop.Recovered)
 		},
+		"TLS of the program over it": func(nc net.Conn) netloop.Transport {
+			return netloop.OverForeign(hidden{nc}, netloop.NewTransport(nc, netloop.Recovered), netloop.Recovered)
+		},
 	} {
 		check.Bubble(t, name, func(t *testing.T) {
 			a, b := pipe(t)
@@ -335,16 +338,31 @@ func TestAbortDoesNotWaitForTLS(t *testing.T) {
 // crypto/tls wraps the error of a write that timed out. Write returns the error
 // itself, which client and server compare.
 func TestTimeoutBelowTLSIsNotWrapped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipe(t)
-		below := netloop.NewSystemTransport(a)
-		ours, _ := secured(t, below, b)
-		c := netloop.Over(ours, below, netloop.Recovered)
-		c.SetWriteTimeout(netloop.WriteTimeout{After: timeout, Err: netloop.ErrLate})
-		if _, err := c.Write(make([]byte, 100)); err != netloop.ErrLate {
-			t.Errorf("Write returned %v", err)
-		}
-	})
+	for name, over := range map[string]func(net.Conn, netloop.Transport, netloop.Recover) netloop.Transport{
+		"TLS":                netloop.Over,
+		"TLS of the program": netloop.OverForeign,
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			a, b := pipe(t)
+			below := netloop.NewSystemTransport(a)
+			ours, _ := secured(t, below, b)
+			c := over(ours, below, netloop.Recovered)
+			c.SetWriteTimeout(netloop.WriteTimeout{After: timeout, Err: netloop.ErrLate})
+			if _, err := c.Write(make([]byte, 100)); err != netloop.ErrLate {
+				t.Errorf("Write returned %v", err)
+			}
+			c.Close()
+		})
+	}
+}
+
+// A program whose connections have TLS already returns the one below.
+func TestNoTLSOverTheTransport(t *testing.T) {
+	a, _ := pipe(t)
+	below := netloop.NewSystemTransport(a)
+	if c := netloop.OverForeign(below, below, netloop.Recovered); c != below {
+		t.Errorf("got %T", c)
+	}
 }
 
 // busy is a TLS connection whose Read has to write first, as after a KeyUpdate

@@ -10,3 +10,7 @@ func PartialRequests(s *Server) (n int) {
 	}
 	return n
 }
+
+// ReadPaused reports whether reading is paused because the client does not read
+// the replies.
+func (c *Conn) ReadPaused() bool { return c.transport.ReadPaused() }

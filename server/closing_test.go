@@ -164,6 +164,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		for name, tt := range tests {
 			t.Run(loop+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				rec := newRecorder(t)
 				h := server.Handler{Error: rec.error, Close: rec.closed}
 				half := make(chan struct{})

@@ -435,6 +435,9 @@ func ExampleTopics() {
 	n, err := topics.Publish("/music", wire.Text, []byte("all quiet"))
 	fmt.Println("eve:", receive(eve))
 	fmt.Println(n.Sent, err, topics.Count("/go"))
+	for _, c := range []*client.Conn{ada, bob, eve} {
+		c.Close(wire.NormalClosure, "")
+	}
 	// Output:
 	// welcome
 	// welcome

@@ -341,7 +341,7 @@ func TestWritable(t *testing.T) {
 			for p.trySend(text("in between")) == nil {
 			}
 		})
-		for range 3 {
+		for range 2 {
 			before := drains.Load()
 			for i := range enough {
 				check.Must(t, c.Send(wire.Binary, numbered(i)))

@@ -43,6 +43,7 @@ func total(bars []bar, above float64) (all, slow uint64) {
 }
 
 func TestBenchCountsEveryMessage(t *testing.T) {
+	t.Parallel()
 	url := startServer(t, echoServer())
 	for _, args := range []string{
 		"",
@@ -68,6 +69,7 @@ func TestBenchCountsEveryMessage(t *testing.T) {
 }
 
 func TestBenchShowsText(t *testing.T) {
+	t.Parallel()
 	url := startServer(t, echoServer())
 	r := runWith(t, nil, "bench", "-duration", "500ms", "-connections", "2", url)
 	for _, want := range []string{url + "\nload         2 connections, 125 bytes, 1 in flight on each, as fast as replies arrive", "\nmessages     ", " a second, ", "\nopening      min ", "\nlatency      min ", " p99.9 ",
@@ -146,6 +148,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 // A line of progress is shown each second, and an interrupted run shows its
 // results.
 func TestBenchShowsProgressUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	notes, out := newLineWriter(), newLineWriter()
 	code := make(chan exitCode, 1)

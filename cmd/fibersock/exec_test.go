@@ -87,6 +87,7 @@ func TestExecEndsWithTheProcess(t *testing.T) {
 // A process and its children end with the connection: they hold a pipe open
 // whose other end the test reads.
 func TestProcessGroupEndsWithTheConnection(t *testing.T) {
+	t.Parallel()
 	for name, command := range map[string]string{
 		"waits for input":     "echo up; cat",
 		"ignores its input":   "echo up; sleep 1000",
@@ -94,6 +95,7 @@ func TestProcessGroupEndsWithTheConnection(t *testing.T) {
 		"ignores SIGTERM too": "trap '' TERM; echo up; while :; do sleep 1; done",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			fifo := filepath.Join(t.TempDir(), "alive")
 			if out, err := commandOutput("mkfifo", fifo); err != nil {
 				t.Fatalf("%v: %s", err, out)
@@ -177,6 +179,7 @@ func commandOutput(name string, args ...string) (string, error) {
 // A command is a side of a bridge: it gets the end of its input, and its exit
 // code is a failure.
 func TestBridgeToACommand(t *testing.T) {
+	t.Parallel()
 	place, notes := startBridge(t, "ws-listen:127.0.0.1:0", "exec:sort -r; echo done; echo oops >&2")
 	r := runWith(t, strings.NewReader("1\n2\n3\n"), "bridge", "-", place)
 	if r.code != exitOK || r.out != "3\n2\n1\ndone\n" {

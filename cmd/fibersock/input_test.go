@@ -138,6 +138,7 @@ func TestInputWithoutEndIsReadUpToALimit(t *testing.T) {
 }
 
 func TestReplayWaitsForRecordedMessagesOnly(t *testing.T) {
+	t.Parallel()
 	url := startServer(t, &server.Server{Handler: server.Handler{Message: func(*server.Conn, wire.Opcode, []byte) {}}})
 	file := writeFile(t, `{"time":"2026-01-02T03:04:05Z","direction":"out","type":"text","text":"a"}`)
 	if r := runWith(t, nil, "replay", file, url); r.code != exitOK || r.err != "" {
@@ -304,6 +305,7 @@ func TestJSONErrorsHaveTheStatus(t *testing.T) {
 }
 
 func TestRecordingIsReplayed(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "recording")
 	url := startServer(t, &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {

@@ -244,6 +244,7 @@ func TestURLOfTheListener(t *testing.T) {
 // Clients that resolve localhost to ::1 and try no other address could not
 // connect (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
 func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
+	t.Parallel()
 	addr, stop := startServe(t, "-addr", "localhost:0")
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || host != "localhost" {

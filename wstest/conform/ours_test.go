@@ -68,7 +68,7 @@ func TestOurClientConforms(t *testing.T) {
 func unhurried() conform.Options {
 	o := conform.Options{Patience: 20, Strict: true, Rounds: 100}
 	if !*conform.Full {
-		o.Rounds, o.Except = 10, slices.Clone(large)
+		o.Rounds, o.Except = 4, slices.Clone(large)
 	}
 	if raceDetector { // which makes the strict inflater ten times as slow
 		o.Rounds = 2

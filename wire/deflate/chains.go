@@ -80,7 +80,11 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 		i += length
 		anchor = i
 		last := min(i, end-minMatch+1)
-		for next = max(next, last-p.tail); next < last; next++ {
+		tail := max(next, last-insertedTail)
+		for ; next < tail; next += p.stride {
+			e.insertChain(next)
+		}
+		for next = tail; next < last; next++ {
 			e.insertChain(next)
 		}
 	}

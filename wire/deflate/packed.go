@@ -41,7 +41,11 @@ func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
 		i += length
 		anchor = i
 		last := min(i, end-minMatch+1)
-		for next = max(next, last-p.tail); next < last; next++ {
+		tail := max(next, last-insertedTail)
+		for ; next < tail; next += p.stride {
+			e.insert(e.load32(next), next, mask)
+		}
+		for next = tail; next < last; next++ {
 			e.insert(e.load32(next), next, mask)
 		}
 	}

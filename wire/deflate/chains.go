@@ -69,21 +69,22 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 			}
 			i, length, at = next-1, l, a
 		}
-		// The index may hold only some positions of the window, so the match may
-		// begin earlier.
-		for i > anchor && at > chainStart && length < maxMatch && e.text[i-1] == e.text[at-1] {
+		// The index holds only some positions, so the match may begin earlier.
+		// Positions before next are inserted already: it ends after them.
+		for least := max(anchor, next-maxMatch); i > least && at > chainStart && e.text[i-1] == e.text[at-1]; {
 			i--
 			at--
-			length++
+			length = min(length+1, maxMatch)
 		}
 		e.addSequence(i-anchor, length, i-at)
 		i += length
 		anchor = i
 		last := min(i, end-minMatch+1)
-		if length < p.nice { // otherwise text with a period has no copy in the window that is indexed
-			next = max(next, last-p.tail)
+		tail := max(next, last-insertedTail)
+		for ; next < tail; next += p.stride {
+			e.insertChain(next)
 		}
-		for ; next < last; next++ {
+		for next = tail; next < last; next++ {
 			e.insertChain(next)
 		}
 	}

@@ -31,15 +31,20 @@ type effort struct {
 	nice    int  // length of a match that ends a search
 	lazy    int  // length below which the next position is searched too
 	hasty   int  // the same for parsePacked
-	tail    int  // positions at the end of a match shorter than nice that are inserted into the index
+	stride  int  // distance between positions of a match that are inserted
 	skip    uint // after 1<<skip literals every second position is searched, and so on
 }
 
-// efforts are the levels.
+// insertedTail is the number of positions at the end of a match that are inserted
+// whatever the stride. Other texts begin there.
+const insertedTail = 2
+
+// efforts are the levels. A stride is odd, so that it comes to all positions of
+// text with a period of 2, 4 or 8.
 var efforts = [...]effort{
-	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 64, hasty: 16, tail: 2, skip: 7},
-	LevelFast:    {index: 1 << 10, maxStep: 8, recent: 1 << 9, depth: 6, nice: 32, lazy: 6, hasty: 0, tail: 1, skip: 5},
-	LevelBest:    {index: 32 << 10, maxStep: 1, depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, tail: maxMatch, skip: 9},
+	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 64, hasty: 16, stride: 5, skip: 7},
+	LevelFast:    {index: 1 << 10, maxStep: 8, recent: 1 << 9, depth: 6, nice: 32, lazy: 6, hasty: 0, stride: 7, skip: 5},
+	LevelBest:    {index: 32 << 10, maxStep: 1, depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, stride: 1, skip: 9},
 }
 
 // step returns the distance between indexed positions of a window of size bytes.

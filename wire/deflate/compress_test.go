@@ -523,3 +523,36 @@ func stored(p []byte) (out []byte) {
 	}
 	return append(out, 0)
 }
+
+// Text that repeats is found again although only some positions of a match are
+// in the index: within a message, and in the text of the messages before.
+func TestRepeatedText(t *testing.T) {
+	eachMode(t, func(t *testing.T, o deflate.CompressorOptions) {
+		random := rand.New(rand.NewPCG(7, 8))
+		for _, period := range []int{1, 2, 3, 4, 5, 7, 8, 12, 16, 49, 100, 200} {
+			c, r := deflate.NewCompressor(o), newReceiver(t, o)
+			text := bytes.Repeat(traffic.Letters(random, period, 20), 12000/period)
+			out, ok := c.AppendMessage(nil, text)
+			// Each 258 bytes are a match of 2 bytes or less.
+			if limit := 60 + period + len(text)/128; !ok || len(out) > limit {
+				t.Errorf("period %d: %d bytes become %d, want at most %d", period, len(text), len(out), limit)
+			}
+			r.check(out, text)
+		}
+	})
+}
+
+// After much new text, only some positions are searched. A long match then begins
+// far before the position at which it is found.
+func TestLongMatchIsFoundLate(t *testing.T) {
+	o := deflate.CompressorOptions{WindowBits: 15, Takeover: true, Level: deflate.LevelFast}
+	random := rand.New(rand.NewPCG(7, 8))
+	before := traffic.Random(random, 14000)
+	for range 100 {
+		c, r := deflate.NewCompressor(o), newReceiver(t, o)
+		message := append(traffic.Random(random, 4000+random.IntN(1000)), before[5000:8000]...)
+		for _, m := range [][]byte{before, message} {
+			r.check(c.AppendFragment(nil, m, true), m)
+		}
+	}
+}

@@ -33,18 +33,21 @@ func (e *encoder) parsePacked(start, end, window int, mask uint32, p *effort) {
 			}
 			i, length, dist = next-1, l, d
 		}
-		for i > anchor && i-dist > 0 && length < maxMatch && e.text[i-1] == e.text[i-1-dist] {
+		// The index holds only some positions, so the match may begin earlier.
+		// Positions before next are inserted already: it ends after them.
+		for least := max(anchor, next-maxMatch); i > least && i-dist > 0 && e.text[i-1] == e.text[i-1-dist]; {
 			i--
-			length++
+			length = min(length+1, maxMatch)
 		}
 		e.addSequence(i-anchor, length, dist)
 		i += length
 		anchor = i
 		last := min(i, end-minMatch+1)
-		if length < p.nice { // otherwise text with a period has no copy in the window that is indexed
-			next = max(next, last-p.tail)
+		tail := max(next, last-insertedTail)
+		for ; next < tail; next += p.stride {
+			e.insert(e.load32(next), next, mask)
 		}
-		for ; next < last; next++ {
+		for next = tail; next < last; next++ {
 			e.insert(e.load32(next), next, mask)
 		}
 	}

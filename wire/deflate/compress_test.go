@@ -346,25 +346,6 @@ func TestSharedMessages(t *testing.T) {
 	}
 }
 
-// A long text with a period is compressed well behind its first window too: the
-// text inside of long matches is indexed.
-func TestPeriodicText(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(19, 20))
-	eachMode(t, func(t *testing.T, o deflate.CompressorOptions) {
-		for _, period := range []int{70, 130, 200} {
-			m := make([]byte, period)
-			for i := range m {
-				m[i] = byte(rnd.Uint32())
-			}
-			m = bytes.Repeat(m, 128<<10/period)
-			out, ok := deflate.NewCompressor(o).AppendMessage(nil, m)
-			if !ok || len(out) > len(m)/50 {
-				t.Errorf("period %d: %d bytes, compressed to %d", period, len(m), len(out))
-			}
-		}
-	})
-}
-
 // The window grows with the text, up to its size, and is released by Forget.
 func TestSize(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))

@@ -14,7 +14,7 @@ import (
 // applications.
 type loopConn Conn
 
-// polledConn is a connection with its socket of the epoll loop.
+// polledConn is a connection with its socket of the polled loop.
 type polledConn struct {
 	conn   Conn
 	socket netloop.PolledSocket

@@ -167,7 +167,8 @@ type Server struct {
 	// slowly. Default: 1 MiB. SlowPolicy decides about a message that exceeds
 	// it. When a client does not read the replies of Handler.Message, or the
 	// Pongs, and more than half of MaxBacklog is buffered, the server reads
-	// nothing until the buffer is empty. Pongs may exceed MaxBacklog by 64 KiB.
+	// nothing until the buffer is empty. Pongs are exempt from MaxBacklog: they
+	// may exceed it by half of it and 64 KiB.
 	MaxBacklog int
 
 	// MaxTotalBacklog bounds the bytes buffered for all clients. Default: 256

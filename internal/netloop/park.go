@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// This file makes idle connections cheap without the polled loop. The goroutine of an
-// idle connection does almost nothing, so that its stack keeps its initial
+// This file makes idle connections cheap without the polled loop. The goroutine
+// of an idle connection does almost nothing, so that its stack keeps its initial
 // size. Two goroutines alternate:
 //
 //	parked  waits until the socket is readable   smallest stack, no buffer

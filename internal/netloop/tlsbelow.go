@@ -49,7 +49,7 @@ type belowTLS struct {
 }
 
 // overTLS is the part of *tls.Conn by which a program's TLS connection can be
-// served by epoll.
+// polled.
 type overTLS interface {
 	TLS
 	NetConn() net.Conn

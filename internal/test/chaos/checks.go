@@ -57,8 +57,8 @@ func (t *target) look(k *conn) {
 func (t *target) mostBuffered(k *conn) int {
 	const largest, slack = 100_000, 64 << 10
 	most := t.srv.MaxBacklog
-	if k != nil {
-		most += k.kind.pongs
+	if k != nil && k.kind.pongs {
+		most += most/2 + 64<<10 // see Server.MaxBacklog
 	}
 	if k != nil && k.kind.flood { // it receives only broadcasts
 		return most + slack/2

@@ -309,7 +309,7 @@ func (p *peer) controlled(f wire.Frame) {
 		p.later(p.frame(wire.Pong, f.Payload, true))
 	case wire.Pong:
 		var n uint32
-		if p.kind.pongs > 0 && string(f.Payload) == floodedPing { // read at the end of a round
+		if p.kind.pongs && string(f.Payload) == floodedPing { // read at the end of a round
 			return
 		}
 		if _, err := fmt.Sscanf(string(f.Payload), "ping %d", &n); err != nil || n >= p.pings.Load() {

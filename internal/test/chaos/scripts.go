@@ -27,7 +27,7 @@ type kind struct {
 	keys     bool   // it encrypts its records itself
 	tls      string // the requested server name
 	needsTLS bool   // only forms with TLS have it
-	pongs    int    // bytes of Pongs by which the backlog may exceed MaxBacklog
+	pongs    bool   // the peer may send many Pings and not read the Pongs
 	only     func(t *target) bool
 	style    string // "": any
 	connects bool   // play connects; else it begins with the connection open
@@ -62,10 +62,10 @@ var kinds = []kind{
 	{name: "handshake with trouble", connects: true, play: (*peer).troubledHandshake},
 	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
 	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodKeys},
-	{name: "flood of Pings", pongs: 64 << 10, flood: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodPings},
+	{name: "flood of Pings", pongs: true, flood: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodPings},
 	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).abandon},
 	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).abandon},
-	{name: "hostile", pongs: 64 << 10, connects: true, style: "/hostile", isolated: true, play: (*peer).attack},
+	{name: "hostile", pongs: true, connects: true, style: "/hostile", isolated: true, play: (*peer).attack},
 }
 
 var probe = kind{name: "probe", connects: true, faithful: true, exempt: true, play: (*peer).echo}

@@ -300,9 +300,8 @@ func (e *encoder) buildDynamic() int {
 	clear(h.freq[:])
 	h.nruns = 0
 	// A run may begin in the lengths of one code and end in those of the other.
-	var r repetition
-	r = h.addLengths(r, e.dynamic.lit[:], h.lit)
-	h.addLengths(r, e.dynamic.dist[:], h.dist)
+	last := h.addLengths(repetition{}, e.dynamic.lit[:], h.lit)
+	h.addLengths(last, e.dynamic.dist[:], h.dist)
 
 	clear(h.codes[:])
 	_, runBits := e.builder.build(h.codes[:codeSymbols], h.freq[:], maxCodeLengthBits, used)
@@ -406,8 +405,10 @@ func (h *codeHeader) write(w *bitWriter) {
 
 	out, pos, acc, n := w.out, w.pos, w.acc, w.n
 	runs := h.runs[:h.nruns]
-	for len(runs) >= 4 { // at most 4*(7+7) bits, after 7 others
-		for _, r := range runs[:4] {
+	for len(runs) > 0 {
+		some := runs[:min(len(runs), 4)] // at most 4*(7+7) bits, after 7 others
+		runs = runs[len(some):]
+		for _, r := range some {
 			symbol := r & 31
 			c := h.codes[symbol]
 			acc |= c.bits() << (n & 63)
@@ -415,22 +416,10 @@ func (h *codeHeader) write(w *bitWriter) {
 			acc |= uint64(r>>8) << (n & 63)
 			n += runExtraBits[symbol]
 		}
-		runs = runs[4:]
 		put64(out, pos, acc)
 		pos += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
 	}
-	for _, r := range runs {
-		symbol := r & 31
-		c := h.codes[symbol]
-		acc |= c.bits() << (n & 63)
-		n += c.len()
-		acc |= uint64(r>>8) << (n & 63)
-		n += runExtraBits[symbol]
-	}
-	put64(out, pos, acc)
-	w.pos = pos + int(n>>3)
-	w.acc = acc >> (n &^ 7 & 63)
-	w.n = n & 7
+	w.pos, w.acc, w.n = pos, acc, n
 }

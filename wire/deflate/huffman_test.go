@@ -1,6 +1,7 @@
 package deflate
 
 import (
+	"bytes"
 	"container/heap"
 	"math/rand/v2"
 	"testing"
@@ -152,4 +153,81 @@ func TestEncoderSize(t *testing.T) {
 	} else {
 		t.Logf("an encoder has %d bytes", n)
 	}
+}
+
+// The run-length encoding of code lengths is that of RFC 1951, Section 3.2.7, and
+// no run that could be longer is cut.
+func TestCodeLengthRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var h codeHeader
+	h.setZeros()
+	for range 2000 {
+		var last repetition
+		var want []uint8
+		h.nruns, h.freq = 0, [codeSymbols + 1]uint16{}
+		for _, symbols := range []int{literalSymbols, distSymbols} {
+			codes := make([]prefixCode, symbols)
+			var used []usedSymbol
+			for s := r.IntN(symbols); s < symbols; {
+				length := prefixCode(1 + r.IntN(maxCodeBits))
+				for n := 1 + r.IntN(1+r.IntN(20)); n > 0 && s < symbols; n-- {
+					codes[s] = length
+					used = append(used, usedSymbol(s))
+					s++
+				}
+				s += r.IntN(2) * r.IntN(1+r.IntN(150))
+			}
+			for _, c := range codes[:used[len(used)-1]+1] {
+				want = append(want, uint8(c.len()))
+			}
+			last = h.addLengths(last, codes, used)
+		}
+
+		var got []uint8
+		freq := [codeSymbols + 1]uint16{}
+		for _, run := range h.runs[:h.nruns] {
+			symbol, extra := uint8(run&31), int(run>>8)
+			freq[symbol]++
+			n := 1
+			switch symbol {
+			case repeatPrevious:
+				symbol, n = got[len(got)-1], 3+extra
+			case repeatZero:
+				symbol, n = 0, 3+extra
+			case repeatZeros:
+				symbol, n = 0, 11+extra
+			}
+			got = append(got, bytes.Repeat([]byte{symbol}, n)...)
+		}
+		if !bytes.Equal(got, want) || freq != h.freq {
+			t.Fatalf("lengths %d become %d, of frequencies %d, want %d", want, got, h.freq, freq)
+		}
+		if n := shortestRuns(want); h.nruns > n {
+			t.Fatalf("lengths %d take %d symbols, want %d", want, h.nruns, n)
+		}
+	}
+}
+
+// shortestRuns returns the number of symbols for lengths if each run is encoded
+// from its beginning with the longest repetitions.
+func shortestRuns(lengths []uint8) (symbols int) {
+	for i := 0; i < len(lengths); {
+		n := 1
+		for i+n < len(lengths) && lengths[i+n] == lengths[i] {
+			n++
+		}
+		most := maxZeros
+		left := n
+		if lengths[i] != 0 {
+			most = 6
+			symbols++
+			left--
+		}
+		for ; left >= 3; left -= min(left, most) {
+			symbols++
+		}
+		symbols += left
+		i += n
+	}
+	return symbols
 }

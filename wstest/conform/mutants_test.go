@@ -194,7 +194,7 @@ func fewer() Options {
 	if *Full {
 		return Options{}
 	}
-	return Options{Rounds: 6}
+	return Options{Rounds: 8}
 }
 
 // tooMuch returns the cases that the perfect peer is not run in: the largest messages, and with Full those compressed ones

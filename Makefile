@@ -25,9 +25,9 @@ test: ## the README's command
 race:
 	$(GO) test -race ./...
 
-# Hostile peers, one profile after another; go test runs all profiles at the same time.
+# Hostile peers, one profile after another, and tests that wait for long timeouts. go test runs all profiles at the same time.
 crowds:
-	$(GO) test -race -run Crowd ./server ./client -args -crowds
+	$(GO) test -race -run 'Crowd|IsCutAtEveryByte|LargeSocketBuffer' ./server ./client -args -crowds
 
 # The tests of the judge with the suite's numbers of messages; go test sends fewer.
 judge:

@@ -142,6 +142,9 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 // makes progress, although the kernel reports the socket writable only when a
 // third of the buffer is free.
 func TestProgressInALargeSocketBuffer(t *testing.T) {
+	if !*crowds {
+		t.Skip("takes 12 s: run with -args -crowds")
+	}
 	t.Parallel()
 	const limit = 6 * time.Second
 	hides := maps.Clone(hiding)

@@ -49,7 +49,7 @@ bench:
 
 # Every scenario, longer and with more rounds.
 bench-full:
-	cd bench && $(GO) run . -full -out ../docs/performance
+	cd bench && $(GO) run . -full -out ../docs/performance $(BENCHFLAGS)
 	$(GO) generate ./internal/repotest
 
 # This tree beside the commit REF in the same rounds; fails if a scenario's ratio

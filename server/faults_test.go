@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"runtime"
@@ -339,6 +340,8 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 		}
 	}
 }
+
+var crowds = flag.Bool("crowds", false, "run a crowd of hostile clients for each profile and transport instead of one for all profiles on two transports, and the tests that wait for long timeouts; takes a minute")
 
 // A conversation over TCP with a fault at any byte ends with one error of a
 // documented type.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"runtime"
@@ -24,8 +23,6 @@ import (
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
-
-var crowds = flag.Bool("crowds", false, "run a crowd of hostile clients for each profile and transport instead of one for all profiles on two transports, and the tests that wait for long timeouts; takes a minute")
 
 // innocents is the number of well-behaved clients.
 const innocents = 20

@@ -349,8 +349,7 @@ type asyncListener struct {
 }
 
 func (l asyncListener) Accept() (net.Conn, error) {
-	setNonblock(l.Listener)
-	nc, err := l.Listener.Accept()
+	nc, err := acceptEndable(l.Listener)
 	if err != nil {
 		return nil, err
 	}

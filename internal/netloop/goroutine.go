@@ -415,8 +415,7 @@ func acceptAll(ln net.Listener, log func(error), serve func(net.Conn)) error {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
-		setNonblock(ln)
-		nc, err := ln.Accept()
+		nc, err := acceptEndable(ln)
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return err
@@ -431,6 +430,13 @@ func acceptAll(ln net.Listener, log func(error), serve func(net.Conn)) error {
 			serve(nc)
 		}
 	}
+}
+
+// acceptEndable accepts a connection from ln. Close of ln ends the call: see
+// setNonblock.
+func acceptEndable(ln net.Listener) (net.Conn, error) {
+	setNonblock(ln)
+	return ln.Accept()
 }
 
 // temporary reports whether Accept may succeed again after err.

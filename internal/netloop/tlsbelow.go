@@ -32,8 +32,7 @@ func TCPListener(ln net.Listener) *net.TCPListener {
 }
 
 func (l belowTLSListener) Accept() (net.Conn, error) {
-	setNonblock(l.Listener)
-	nc, err := l.Listener.Accept()
+	nc, err := acceptEndable(l.Listener)
 	if err != nil {
 		return nil, err
 	}

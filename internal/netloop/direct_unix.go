@@ -56,14 +56,8 @@ var directWrites = sync.Pool{New: func() any {
 }}
 
 func (w *directWrite) write(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), w.p)
-		if err == syscall.EINTR {
-			continue
-		}
-		w.n, w.err = max(n, 0), err
-		return true
-	}
+	w.n, w.err = sysWrite(int32(fd), w.p)
+	return true
 }
 
 // write writes as much of p as the socket accepts at once.
@@ -108,9 +102,8 @@ func (d *directConn) read(r directReader) (err error) {
 	if err := d.raw.Read(func(fd uintptr) bool {
 		for {
 			in := r.buffer()
-			n, err := syscall.Read(int(fd), in)
+			n, err := sysRead(int32(fd), in)
 			switch {
-			case err == syscall.EINTR:
 			case err == syscall.EAGAIN:
 				r.waits()
 				return false

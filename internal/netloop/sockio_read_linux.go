@@ -1,4 +1,4 @@
-//go:build !portable && (386 || s390x)
+//go:build 386 || s390x
 
 package netloop
 

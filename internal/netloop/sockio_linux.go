@@ -43,3 +43,14 @@ func sysWrite(fd int32, p []byte) (int, error) {
 		}
 	}
 }
+
+// sysWriteLast is sysWrite for bytes that the kernel need not send before FIN.
+func sysWriteLast(fd int32, p []byte) (int, error) {
+	if !raceDetector {
+		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), finFollows, 0, 0)
+		if errno == 0 {
+			return int(n), nil
+		}
+	}
+	return sysWrite(fd, p)
+}

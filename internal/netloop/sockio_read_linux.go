@@ -10,4 +10,5 @@ const (
 	sysReceive = syscall.SYS_READ
 	sysSend    = syscall.SYS_WRITE
 	noSignal   = 0
+	finFollows = 0
 )

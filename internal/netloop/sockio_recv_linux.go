@@ -10,4 +10,5 @@ const (
 	sysReceive = syscall.SYS_RECVFROM
 	sysSend    = syscall.SYS_SENDTO
 	noSignal   = syscall.MSG_NOSIGNAL
+	finFollows = syscall.MSG_NOSIGNAL | syscall.MSG_MORE
 )

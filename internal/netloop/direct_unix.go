@@ -29,12 +29,11 @@ const (
 	directClosed         // Close was called
 )
 
-func newDirectConn(socket net.Conn) *directConn {
-	d := &directConn{Conn: socket}
+func (d *directConn) init(socket net.Conn) {
+	d.Conn = socket
 	if s, ok := socket.(syscall.Conn); ok {
 		d.raw, _ = s.SyscallConn()
 	}
-	return d
 }
 
 // works reports whether the system calls work.

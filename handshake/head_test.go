@@ -2,6 +2,7 @@ package handshake_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,17 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 )
+
+func TestContextOfARequest(t *testing.T) {
+	var r handshake.Request
+	if r.Context() != context.Background() {
+		t.Errorf("the default is %v", r.Context())
+	}
+	r.SetContext(t.Context())
+	if r.Context() != t.Context() {
+		t.Errorf("got %v, want the one that was set", r.Context())
+	}
+}
 
 func TestRequestHeadIsReadAsWritten(t *testing.T) {
 	const text = "GET /chat?a=b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-blank: \t \r\nX-A: \t a \tb\t \r\nX-A:ü:\xff\r\n\r\n"

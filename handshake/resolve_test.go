@@ -32,6 +32,12 @@ func TestResolve(t *testing.T) {
 		{"ws://h/a", `/\other/`, `ws://h/%5Cother/`},
 		{"ws://h/a", "b:c", ""}, // a scheme
 		{"ws://h/a", "./b:c", "ws://h/b:c"},
+		{"ws://h/a", "z0+9-.q:c", ""}, // a scheme
+		{"ws://h/a", "b,:c", "ws://h/b,:c"},
+		{"ws://h/a", "b/:c", "ws://h/b/:c"},
+		{"ws://h/a", "0b:c", "ws://h/0b:c"},
+		{"ws://h/a", "+b:c", "ws://h/+b:c"},
+		{"ws://h/a", ":c", "ws://h/:c"},
 		{"ws://h/a", "ftp://h/b", ""},
 		{"ws://h/a", "http:b", ""},
 		{"ws://h/a", "//", ""},

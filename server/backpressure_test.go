@@ -23,9 +23,9 @@ func streaming(size int, returned chan<- error) server.Handler {
 func TestSmallMessagesWaitForRoom(t *testing.T) {
 	t.Parallel()
 	for loop, start := range withServeTLS(loops) {
-		for _, size := range []int{100, 127, 128} {
+		for _, size := range []int{127, 128} {
 			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
-				const limit, messages = 64 << 10, 10_000
+				const limit, messages = 64 << 10, 6000 // more than the kernel buffers
 				done := make(chan int, 1)
 				s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 					n := 0

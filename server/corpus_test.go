@@ -184,26 +184,29 @@ func TestGoldenCorpusOverTCP(t *testing.T) {
 	t.Parallel()
 	scripts, err := corpus.Scripts()
 	check.Must(t, err)
-	plans := map[string]wstest.Plan{
-		"whole":     {},
-		"in pieces": {ToServer: wstest.Faults{Split: wstest.RandomSizes(5)}, ToClient: wstest.Faults{Split: wstest.Sizes(1)}, Seed: 1},
-	}
+	pieces := wstest.Plan{ToServer: wstest.Faults{Split: wstest.RandomSizes(5)}, Seed: 1}
 	eachLoop(t, func(t *testing.T, start starter) {
-		each(t, plans, func(t *testing.T, plan wstest.Plan) {
-			worlds := map[server.Limits]world{}
+		dialers := map[string]func(t *testing.T, s *server.Server) func() (net.Conn, error){
+			"whole": func(t *testing.T, s *server.Server) func() (net.Conn, error) { return start(t, s).dialer },
+			"in pieces": func(t *testing.T, s *server.Server) func() (net.Conn, error) {
+				w := throughRelay(start, patience)(t, s, func(int) wstest.Plan { return pieces })
+				return func() (net.Conn, error) { return w.dial(), nil }
+			},
+		}
+		each(t, dialers, func(t *testing.T, dialer func(*testing.T, *server.Server) func() (net.Conn, error)) {
+			dials := map[server.Limits]func() (net.Conn, error){}
 			for _, script := range scripts {
 				if script.Role != corpus.Server || needsCalls(script) || len(script.Input()) > 10_000 {
 					continue
 				}
 				limits := server.Limits{Frame: script.FrameLimit, Message: script.MessageLimit}
-				w, ok := worlds[limits]
-				if !ok {
-					w = throughRelay(start, patience)(t, &server.Server{Limits: limits}, func(int) wstest.Plan { return plan })
-					worlds[limits] = w
+				if dials[limits] == nil {
+					dials[limits] = dialer(t, &server.Server{Limits: limits})
 				}
-				nc := w.dial()
+				nc, err := dials[limits]()
+				check.Must(t, err)
 				p := wstest.NewClient(nc)
-				err := p.Play("open /")
+				err = p.Play("open /")
 				if err == nil {
 					err = p.PlayCorpus(script)
 				}

@@ -262,8 +262,7 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	t.Parallel()
 	const much = 4 << 20
-	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
-		t.Parallel()
+	eachAtOnce(t, withServeTLS(loops), func(t *testing.T, start starter) {
 		s, rec := recorded(t, start, &server.Server{MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 		p := s.open(t)
 		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))

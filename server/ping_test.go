@@ -204,8 +204,7 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 // incomplete message whose other half the client has sent.
 func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
 	t.Parallel()
-	eachLoop(t, func(t *testing.T, start starter) {
-		t.Parallel()
+	eachAtOnce(t, loops, func(t *testing.T, start starter) {
 		const size = 32 << 20                // more than the kernel buffers
 		const short = 500 * time.Millisecond // a Pong of the client takes less
 		rec := newRecorder(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -339,7 +338,9 @@ func TestStatsDuringTraffic(t *testing.T) {
 			all.Go(func() {
 				for range rounds {
 					if i == 0 {
-						io.WriteString(r.dial(t).nc, "nonsense\r\n\r\n")
+						p := r.ask(t, "nonsense\r\n\r\n")
+						p.response()
+						p.nc.Close()
 						continue
 					}
 					p := r.open(t)

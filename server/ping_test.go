@@ -205,7 +205,7 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
 	t.Parallel()
 	eachAtOnce(t, loops, func(t *testing.T, start starter) {
-		const size = 32 << 20                // more than the kernel buffers
+		const size = 4 << 20                 // more than the kernel buffers
 		const short = 500 * time.Millisecond // a Pong of the client takes less
 		rec := newRecorder(t)
 		h := rec.handler()

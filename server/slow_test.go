@@ -273,7 +273,7 @@ const mostHead = 64 << 10
 func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
 	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		const limit, size = 100_000, 20 << 20
+		const limit, size = 100_000, 4 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 			c.Send(wire.Binary, make([]byte, size))
 		}}}

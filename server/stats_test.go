@@ -246,13 +246,13 @@ func TestStatsOfEnds(t *testing.T) {
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}}},
 		{"not answered", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(4000, "") }}, CloseTimeout: 40 * time.Millisecond}, silent,
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Closes: second}, Timeouts: server.Timeouts{Close: 1}}},
-		{"not read", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 16<<20)) }}, WriteTimeout: 100 * time.Millisecond},
+		{"not read", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 4<<20)) }}, WriteTimeout: 100 * time.Millisecond},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
 				eventually(t, "the connection aborted", func() bool { st := r.Stats(); return st.Accepted == 1 && st.Open == 0 })
 				p.nc.Close()
 			},
-			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 16 << 20}, Timeouts: server.Timeouts{Write: 1}}},
+			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 4 << 20}, Timeouts: server.Timeouts{Write: 1}}},
 	})
 }
 
@@ -288,7 +288,7 @@ func TestStatsOfPanics(t *testing.T) {
 // Backlog contains the bytes buffered for a client until they are sent.
 func TestStatsOfBacklog(t *testing.T) {
 	t.Parallel()
-	const size = 16 << 20 // more than the kernel buffers
+	const size = 4 << 20 // more than the kernel buffers
 	eachLoop(t, func(t *testing.T, start starter) {
 		r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
 		p := r.open(t)

@@ -97,7 +97,7 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { tt.act(c) }}, Log: func(error) {}})
-				for range 5 {
+				for range 20 {
 					p := s.open(t)
 					sent := make(chan struct{})
 					go func() {

@@ -54,6 +54,7 @@ func TestIdleClientIsClosed(t *testing.T) {
 // The closing handshake of an idle connection completes over sockets, with the
 // default heartbeat.
 func TestIdleClientIsClosedOverSockets(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		s, rec := recorded(t, start, &server.Server{IdleTimeout: 40 * time.Millisecond})
 		p := s.open(t)
@@ -223,6 +224,7 @@ func TestLifetimeOfConnections(t *testing.T) {
 // MaxLifetime ends a connection by a closing handshake: its handlers may still
 // run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		_, p, rec := opened(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
 		p.want(oldClose)

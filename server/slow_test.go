@@ -289,6 +289,7 @@ func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
 // Clients that do not read use at most MaxTotalBacklog and a message each. A
 // client that reads is served.
 func TestMaxTotalBacklog(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, limit = 10, 4 << 20
 		rec := newRecorder(t)

@@ -153,6 +153,7 @@ func TestStatsOfTraffic(t *testing.T) {
 }
 
 func TestStatsOfOpeningHandshakes(t *testing.T) {
+	t.Parallel()
 	picky := &server.Server{Authorize: func(r *handshake.Request, _ *handshake.ServerAnswer) error {
 		switch r.Path() {
 		case "/moved":

@@ -179,33 +179,29 @@ func (p *goldenConn) Close() {
 }
 
 // The server passes the golden corpus over TCP, read by a client, on each loop,
-// with the bytes whole and in pieces.
+// with its bytes written as a whole and in pieces.
 func TestGoldenCorpusOverTCP(t *testing.T) {
 	t.Parallel()
 	scripts, err := corpus.Scripts()
 	check.Must(t, err)
-	pieces := wstest.Plan{ToServer: wstest.Faults{Split: wstest.RandomSizes(5)}, Seed: 1}
+	writers := map[string]func(nc net.Conn) net.Conn{
+		"whole":     func(nc net.Conn) net.Conn { return nc },
+		"in pieces": func(nc net.Conn) net.Conn { return piecewise{nc.(*net.TCPConn)} },
+	}
 	eachLoop(t, func(t *testing.T, start starter) {
-		dialers := map[string]func(t *testing.T, s *server.Server) func() (net.Conn, error){
-			"whole": func(t *testing.T, s *server.Server) func() (net.Conn, error) { return start(t, s).dialer },
-			"in pieces": func(t *testing.T, s *server.Server) func() (net.Conn, error) {
-				w := throughRelay(start, patience)(t, s, func(int) wstest.Plan { return pieces })
-				return func() (net.Conn, error) { return w.dial(), nil }
-			},
-		}
-		each(t, dialers, func(t *testing.T, dialer func(*testing.T, *server.Server) func() (net.Conn, error)) {
-			dials := map[server.Limits]func() (net.Conn, error){}
+		each(t, writers, func(t *testing.T, writer func(net.Conn) net.Conn) {
+			servers := map[server.Limits]*running{}
 			for _, script := range scripts {
 				if script.Role != corpus.Server || needsCalls(script) || len(script.Input()) > 10_000 {
 					continue
 				}
 				limits := server.Limits{Frame: script.FrameLimit, Message: script.MessageLimit}
-				if dials[limits] == nil {
-					dials[limits] = dialer(t, &server.Server{Limits: limits})
+				if servers[limits] == nil {
+					servers[limits] = start(t, &server.Server{Limits: limits})
 				}
-				nc, err := dials[limits]()
+				nc, err := servers[limits].dialer()
 				check.Must(t, err)
-				p := wstest.NewClient(nc)
+				p := wstest.NewClient(writer(nc))
 				err = p.Play("open /")
 				if err == nil {
 					err = p.PlayCorpus(script)
@@ -217,6 +213,18 @@ func TestGoldenCorpusOverTCP(t *testing.T) {
 			}
 		})
 	})
+}
+
+// piecewise is a connection that writes in pieces of 1 to 5 bytes.
+type piecewise struct{ *net.TCPConn }
+
+func (c piecewise) Write(p []byte) (n int, err error) {
+	for size := 1; n < len(p) && err == nil; size = size%5 + 1 {
+		var m int
+		m, err = c.TCPConn.Write(p[n:min(len(p), n+size)])
+		n += m
+	}
+	return n, err
 }
 
 // needsCalls reports whether a script has an action of the application.

@@ -243,7 +243,10 @@ func TestStatsOfEnds(t *testing.T) {
 			server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Sent: server.Traffic{Closes: server.CloseCodes{ProtocolError: 1}}}},
 		{"failed by a rule after the server's Close", opening(func(c *server.Conn) { c.Close(4000, "") }), until("\x83\x80", `close 4000 ""`),
 			server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Sent: server.Traffic{Closes: second}}},
-		{"lost", &server.Server{}, func(t *testing.T, r *running) { r.open(t).reset() },
+		{"lost", &server.Server{}, func(t *testing.T, r *running) {
+			r.open(t).reset()
+			eventually(t, "the end counted", func() bool { return r.Stats().Ended.Lost == 1 }) // before Shutdown sends a Close
+		},
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}}},
 		{"not answered", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(4000, "") }}, CloseTimeout: 40 * time.Millisecond}, silent,
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Closes: second}, Timeouts: server.Timeouts{Close: 1}}},

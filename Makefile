@@ -27,7 +27,7 @@ race:
 
 # Hostile peers, one profile after another, and tests that wait for long timeouts. go test runs all profiles at the same time.
 crowds:
-	$(GO) test -race -run 'Crowd|IsCutAtEveryByte|LargeSocketBuffer' ./server ./client -args -crowds
+	$(GO) test -race -run 'Crowd|HostileClients|IsCutAtEveryByte|LargeSocketBuffer' ./server ./client -args -crowds
 
 # The tests of the judge with the suite's numbers of messages; go test sends fewer.
 judge:

@@ -54,7 +54,7 @@ func TestReceiveIntoAllocatesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := tcpPair(t)
 			c, f := openOver(t, ours, theirs, nil)
-			const runs = 200
+			const runs = 100
 			f.send(bytes.Repeat(message, 2*runs))
 			buf := make([]byte, 0, len(large))
 			receive := func() {

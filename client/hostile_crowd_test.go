@@ -9,6 +9,7 @@ import (
 	"flag"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,27 +40,35 @@ const innocents = 20
 func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	good := newInnocents(t)
-	for _, scheme := range []string{"ws", "wss"} {
-		for _, c := range hostile.Crowds(hostile.Client, scheme == "wss", *crowds) {
-			attacks := c.Attacks
-			t.Run(scheme+"/"+c.Name, func(t *testing.T) {
+	together := [][]string{{"ws", "wss"}}
+	if *crowds {
+		together = [][]string{{"ws"}, {"wss"}}
+	}
+	for _, schemes := range together {
+		for i, c := range hostile.Crowds(hostile.Client, schemes[0] == "wss", *crowds) {
+			t.Run(strings.Join(schemes, " and ")+"/"+c.Name, func(t *testing.T) {
 				good.took.Take()
-				size := max(crowd, len(attacks))
 				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
-				den := newDen(t, attacks, scheme, cert)
+				var dens []*den
+				size := 0
+				for _, scheme := range schemes {
+					d := newDen(t, hostile.Crowds(hostile.Client, scheme == "wss", *crowds)[i].Attacks, scheme, cert)
+					dens = append(dens, d)
+					size += d.size
+				}
 				cfg := wary(40)
 				if *crowds {
 					cfg = wary(20)
 				}
 				cfg.TLS = &tls.Config{RootCAs: pool}
 				began := time.Now()
-				most := den.visited(t, size, scheme, cfg)
+				most := visitAll(t, dens, cfg)
 				took := time.Since(began)
 				if grown := most - before; grown > int64(size)*(hostile.MessageLimit+256<<10) {
 					t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
 				}
 				awaitNoneLeft(t, before, goroutines, files)
-				t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", size, len(attacks), took.Round(time.Millisecond), (most-before)>>10)
+				t.Logf("%d attackers: %v, heap %+d KiB", size, took.Round(time.Millisecond), (most-before)>>10)
 				good.log(t)
 			})
 		}
@@ -83,7 +92,9 @@ func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 // den is a set of listening hostile servers of one profile.
 type den struct {
 	net.Listener
+	url     string
 	attacks []*hostile.Attack
+	size    int // number of clients
 	over    context.CancelFunc
 	all     sync.WaitGroup
 }
@@ -92,7 +103,10 @@ func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Cer
 	ctx, cancel := context.WithCancel(t.Context())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check.Must(t, err)
-	d := &den{Listener: ln, attacks: attacks, over: cancel}
+	d := &den{
+		Listener: ln, url: scheme + "://" + ln.Addr().String() + "/",
+		attacks: attacks, size: max(crowd, len(attacks)), over: cancel,
+	}
 	d.all.Go(func() {
 		for i := 0; ; i++ {
 			nc, err := ln.Accept()
@@ -108,31 +122,37 @@ func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Cer
 	return d
 }
 
-// visited runs a crowd of clients against the den, and closes the den after the
+// visitAll runs the crowds of clients of all dens, and closes the dens after the
 // last client. It returns the largest size of the heap.
-func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config) (most int64) {
-	ends := make(chan error, crowd)
-	for range crowd {
-		go func() { ends <- visit(t.Context(), scheme+"://"+d.Addr().String()+"/", cfg) }()
+func visitAll(t *testing.T, dens []*den, cfg *client.Config) (most int64) {
+	problems := make(chan error)
+	clients := 0
+	for _, d := range dens {
+		clients += d.size
+		for range d.size {
+			go func() { problems <- d.check(visit(t.Context(), d.url, cfg)) }()
+		}
 	}
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	problems := make(map[string]int)
-	for ended := 0; ended < crowd; {
+	counts := make(map[string]int)
+	for ended := 0; ended < clients; {
 		select {
-		case err := <-ends:
+		case problem := <-problems:
 			ended++
-			if problem := d.check(err); problem != nil {
-				problems[problem.Error()]++
+			if problem != nil {
+				counts[problem.Error()]++
 			}
 		case <-look.C:
 			most = max(most, min(usage.Heap(), usage.Heap())) // the smaller: the first may include garbage of a running collection
 		}
 	}
-	d.over()
-	d.Close()
-	d.all.Wait()
-	for problem, times := range problems {
+	for _, d := range dens {
+		d.over()
+		d.Close()
+		d.all.Wait()
+	}
+	for problem, times := range counts {
 		t.Errorf("%d times: %s", times, problem)
 	}
 	return most
@@ -156,7 +176,7 @@ func (d *den) check(err error) (problem error) {
 	return errors.Join(problem, err)
 }
 
-// innocentConns echo without pause.
+// innocentConns echo a message every 10 ms.
 type innocentConns struct {
 	took usage.Times
 }
@@ -177,7 +197,7 @@ func newInnocents(t *testing.T) *innocentConns {
 		check.Must(t, err)
 		all.Go(func() {
 			defer c.CloseNow()
-			pace := time.NewTicker(5 * time.Millisecond)
+			pace := time.NewTicker(10 * time.Millisecond)
 			defer pace.Stop()
 			for !stopped.Load() {
 				<-pace.C

@@ -15,6 +15,7 @@ import (
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // noDeadlines is a net.Conn whose deadlines do not work, like the channels of
@@ -286,12 +287,12 @@ func TestDialContextThatIgnoresItsContext(t *testing.T) {
 // returns: a later CloseNow, or the end of the program, does not lose it.
 func TestCloseIsAnsweredBeforeReceiveReturns(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
-		"TCP":               func(nc net.Conn) net.Conn { return nc },
+		"with deadlines":    func(nc net.Conn) net.Conn { return nc },
 		"without deadlines": func(nc net.Conn) net.Conn { return noDeadlines{nc} },
 	} {
-		t.Run(name, func(t *testing.T) {
+		check.Bubble(t, name, func(t *testing.T) { // the wait for the answer has a bound
 			for range 50 {
-				ours, theirs := tcpPair(t)
+				ours, theirs := wstest.Pipe(wstest.Plan{})
 				c, f := openOver(t, wrap(ours), theirs, nil)
 				f.send(closeFrame(4001, "bye"))
 				var closed *client.CloseError

@@ -60,6 +60,7 @@ const switching = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 // (6455-4.2.2-m). The application can read the handshake and the client's
 // address of an adopted connection from Open on. Run does the same.
 func TestAdoptedConnection(t *testing.T) {
+	t.Parallel()
 	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		for cut := range 2 * (len(all) + 1) {
@@ -202,6 +203,7 @@ func TestShutdownEndsAdoptedConnections(t *testing.T) {
 
 // Shutdown waits for every connection for which Adopt has returned.
 func TestShutdownRightAfterAdopt(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		for range 20 {
 			rec := newRecorder(t)

@@ -185,32 +185,29 @@ func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
 			})
 		},
 	}
-	for name, client := range clients {
-		for style, serve := range map[string]bool{"handler": false, "Serve": true} {
-			t.Run(name+", "+style, func(t *testing.T) {
-				t.Parallel() // the timeouts are real
-				eachLoop(t, func(t *testing.T, start starter) {
-					rec := newRecorder(t)
-					h := rec.handler()
-					ended := make(chan error, 1)
-					if serve {
-						h.Serve = func(c *server.Conn) {
-							_, err := c.Receive(t.Context())
-							ended <- err
-						}
+	eachAtOnce(t, clients, func(t *testing.T, client func(p *peer)) {
+		eachAtOnce(t, map[string]bool{"handler": false, "Serve": true}, func(t *testing.T, serve bool) {
+			eachAtOnce(t, loops, func(t *testing.T, start starter) {
+				rec := newRecorder(t)
+				h := rec.handler()
+				ended := make(chan error, 1)
+				if serve {
+					h.Serve = func(c *server.Conn) {
+						_, err := c.Receive(t.Context())
+						ended <- err
 					}
-					s := start(t, &server.Server{Handler: h, AssemblyTimeout: 40 * time.Millisecond})
-					p := s.open(t)
-					p.send(declaring(wire.Text, 1<<20, true))
-					p.want(lateClose)
-					client(p)
-					rec.want("open", "failed 1008", `close 1006 ""`)
-					wantLate(t, rec.failure())
-					if serve {
-						wantLate(t, result(t, ended))
-					}
-				})
+				}
+				s := start(t, &server.Server{Handler: h, AssemblyTimeout: 40 * time.Millisecond})
+				p := s.open(t)
+				p.send(declaring(wire.Text, 1<<20, true))
+				p.want(lateClose)
+				client(p)
+				rec.want("open", "failed 1008", `close 1006 ""`)
+				wantLate(t, rec.failure())
+				if serve {
+					wantLate(t, result(t, ended))
+				}
 			})
-		}
-	}
+		})
+	})
 }

@@ -23,9 +23,9 @@ func streaming(size int, returned chan<- error) server.Handler {
 func TestSmallMessagesWaitForRoom(t *testing.T) {
 	t.Parallel()
 	for loop, start := range withServeTLS(loops) {
-		for _, size := range []int{100, 127, 128} {
+		for _, size := range []int{127, 128} {
 			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
-				const limit, messages = 64 << 10, 10_000
+				const limit, messages = 64 << 10, 6000 // more than the kernel buffers
 				done := make(chan int, 1)
 				s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 					n := 0
@@ -57,6 +57,7 @@ func TestSmallMessagesWaitForRoom(t *testing.T) {
 // The event loop used to block on the sender, and a few such clients stopped
 // the server.
 func TestCloseWhileASenderWaits(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const limit, size = 64 << 10, 2 << 20
@@ -181,6 +182,7 @@ func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 // Close of the client does not make the end clean. The connection used to
 // continue until another goroutine aborted it, without the message.
 func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
+	t.Parallel()
 	each(t, withTLS(loops), func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
@@ -210,6 +212,7 @@ func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
 // senders block. One client that did not read used to delay it for
 // WriteTimeout.
 func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
+	t.Parallel()
 	each(t, withTLS(loops), func(t *testing.T, start starter) {
 		returned, ended := make(chan struct{}), make(chan struct{})
 		s := &server.Server{MaxBacklog: 64 << 10, WriteTimeout: -1, Handler: server.Handler{Serve: func(c *server.Conn) { <-ended }}}

@@ -19,6 +19,7 @@ import (
 
 // A broadcast reaches all open connections, in the order of the calls.
 func TestBroadcastReachesAll(t *testing.T) {
+	t.Parallel()
 	const clients, messages = 20, 50
 	eachLoop(t, func(t *testing.T, start starter) {
 		s, rec := recorded(t, start, &server.Server{})
@@ -71,6 +72,7 @@ func TestBroadcastToSome(t *testing.T) {
 // Messages sent to a connection after a broadcast, and a Close, follow the
 // broadcast.
 func TestBroadcastPrecedesLaterMessages(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {
 			c, p, _ := opened(t, start, &server.Server{})

@@ -140,6 +140,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 // The registry finds open connections that are added and removed in any order,
 // and frees the memory of the others.
 func TestRegistryKeepsPlaces(t *testing.T) {
+	t.Parallel()
 	s := new(Server)
 	alive := map[*Conn]bool{}
 	check := func() {

@@ -194,6 +194,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 				close(half)
 				p.want(want...)
 				p.wantEnd()
+				p.nc.Close() // ends the lingering of TLS
 				rec.want("lost", `close 1006 ""`)
 			})
 		}
@@ -226,6 +227,7 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 			p.want(fmt.Sprintf("binary %d bytes", size))
 		}
 		p.wantEnd()
+		p.nc.Close() // ends the lingering of TLS
 		rec.want("lost", `close 1006 ""`)
 	})
 }

@@ -210,6 +210,7 @@ func TestShutdownAfterABroadcast(t *testing.T) {
 // A broadcast of a handler arrives whole with Server.BatchedSends, whether the
 // system has io_uring or not.
 func TestBatchedSends(t *testing.T) {
+	t.Parallel()
 	const receivers = 40
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := &server.Server{BatchedSends: true}

@@ -288,6 +288,7 @@ func TestCloseNowIsTheEnd(t *testing.T) {
 // A message that arrives in the segment of the request, or with others, is
 // delivered at once, without further input.
 func TestMessagesReadTogetherAreDeliveredAtOnce(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 		for range 20 { // a busy connection is served in another way

@@ -25,6 +25,7 @@ import (
 // once, Serve returns its error, and Shutdown waits for the last one
 // (6455-7.3-a, T-C14).
 func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
+	t.Parallel()
 	const conns = 60
 	eachLoop(t, func(t *testing.T, start starter) {
 		var opened, closed atomic.Int64
@@ -194,6 +195,7 @@ func TestClosedListenerEndsServe(t *testing.T) {
 // The server and the client see the same addresses of a connection, for
 // connections accepted one by one and together.
 func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
+	t.Parallel()
 	const n = 40
 	for addr, host := range map[string]string{"127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1", ":0": "::1", "0.0.0.0:0": "127.0.0.1"} {
 		t.Run(addr, func(t *testing.T) {
@@ -262,8 +264,7 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	t.Parallel()
 	const much = 4 << 20
-	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
-		t.Parallel()
+	eachAtOnce(t, withServeTLS(loops), func(t *testing.T, start starter) {
 		s, rec := recorded(t, start, &server.Server{MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 		p := s.open(t)
 		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))

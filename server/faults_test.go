@@ -341,7 +341,7 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 	}
 }
 
-var crowds = flag.Bool("crowds", false, "run a crowd of hostile clients for each profile and transport instead of one for all profiles on two transports, and the tests that wait for long timeouts; takes a minute")
+var crowds = flag.Bool("crowds", false, "run a crowd of hostile clients for each profile and transport instead of one for all profiles on two transports, each attack on each transport in both styles, and the tests that wait for long timeouts; takes a minute")
 
 // A conversation over TCP with a fault at any byte ends with one error of a
 // documented type.

@@ -89,6 +89,7 @@ func TestGoroutinesAreBounded(t *testing.T) {
 // Without a limit all handlers may block. Each is counted once, and leaves
 // Blocked once.
 func TestHandlersThatBlockWithoutLimit(t *testing.T) {
+	t.Parallel()
 	const handlers = 50
 	b := newBlocking()
 	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxBlocked: -1})

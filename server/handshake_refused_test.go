@@ -246,6 +246,7 @@ func TestOriginPolicy(t *testing.T) {
 // than octets must be ASCII, and are refused otherwise, for valid and invalid
 // UTF-8 (6455-8.1-g).
 func TestOpeningHandshakeThatMustBeASCII(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Subprotocols: []string{"ü", "\xff"}})
 		for _, notASCII := range []string{"ü", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xe2\x82"} {

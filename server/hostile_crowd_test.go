@@ -47,47 +47,64 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			return serveTLS(t, s, listenTCP(t), cert, cfg)
 		},
 	}
-	if !*crowds { // one form of TLS, and each loop
-		delete(starters, "goroutines")
-		delete(starters, "a listener of crypto/tls")
+	together := [][]string{{"system's", "ServeTLS"}} // each loop, and a form of TLS
+	if *crowds {
+		together = nil
+		for name := range starters {
+			together = append(together, []string{name})
+		}
 	}
-	for name, start := range starters {
-		t.Run(name, func(t *testing.T) {
-			reports := make(chan report, 10*crowd)
-			s := limits(20)
-			s.PingInterval, s.PongTimeout = 5*time.Second, 5*time.Second // ends silent clients, not those that wait
-			var good *innocentClients
-			victim(s, func(c *server.Conn, err error) {
-				switch {
-				case c == nil:
-					reports <- report{err: err}
-				case c.Query() != "innocent":
-					reports <- report{c.Query(), err}
-				case !good.leaving():
-					t.Errorf("an innocent client has lost its connection: %v", err)
-				}
-			})
-			r := start(t, s)
-			good = newInnocents(t, r)
-			size, secure := crowd, strings.Contains(strings.ToUpper(name), "TLS")
-			if secure {
-				size /= 2 // TLS takes its time
+	for _, names := range together {
+		t.Run(strings.Join(names, " and "), func(t *testing.T) {
+			b := &battle{reports: make(chan report, 10*crowd)}
+			for _, name := range names {
+				b.fronts = append(b.fronts, newFront(t, name, starters[name], b.reports))
 			}
-			for _, c := range hostile.Crowds(hostile.Server, secure, *crowds) {
+			for i, c := range b.fronts[0].crowds {
 				t.Run(c.Name, func(t *testing.T) {
-					good.took.Take()
-					attacks := slices.DeleteFunc(slices.Clone(c.Attacks), func(a *hostile.Attack) bool { return a.Probe })
-					b := &battle{t: t, running: r, attacks: attacks, size: size, reports: reports, problems: map[string]int{}}
-					b.run()
-					good.log(t)
+					for _, f := range b.fronts {
+						f.good.took.Take()
+						f.attacks = slices.DeleteFunc(slices.Clone(f.crowds[i].Attacks), func(a *hostile.Attack) bool { return a.Probe })
+					}
+					b.run(t)
+					for _, f := range b.fronts {
+						f.good.log(t)
+					}
 				})
 			}
-			good.stop()
-			if n := r.Stats().Panics; n != 0 {
-				t.Errorf("%d panics", n)
+			for _, f := range b.fronts {
+				f.good.stop()
+				if n := f.Stats().Panics; n != 0 {
+					t.Errorf("%d panics", n)
+				}
 			}
 		})
 	}
+}
+
+// newFront starts a server, with the starter of that name, and its well-behaved
+// clients.
+func newFront(t *testing.T, name string, start starter, reports chan<- report) *front {
+	secure := strings.Contains(strings.ToUpper(name), "TLS")
+	f := &front{size: crowd, crowds: hostile.Crowds(hostile.Server, secure, *crowds)}
+	if secure {
+		f.size /= 2 // TLS takes its time
+	}
+	s := limits(20)
+	s.PingInterval, s.PongTimeout = 5*time.Second, 5*time.Second // ends silent clients, not those that wait
+	victim(s, func(c *server.Conn, err error) {
+		switch {
+		case c == nil:
+			reports <- report{front: f, err: err}
+		case c.Query() != "innocent":
+			reports <- report{f, c.Query(), err}
+		case !f.good.leaving():
+			t.Errorf("an innocent client has lost its connection: %v", err)
+		}
+	})
+	f.running = start(t, s)
+	f.good = newInnocents(t, f.running)
+	return f
 }
 
 // A client that does not read is aborted by one goroutine, for any number of
@@ -113,66 +130,82 @@ func TestCuttingASlowClientTakesOneGoroutine(t *testing.T) {
 
 // report is the reason that the server gives for the end of a connection.
 type report struct {
+	front *front
 	query string // the number of the attack; "" if the connection was refused
 	err   error
 }
 
-// battle is a crowd of attackers and the server under attack.
-type battle struct {
+// front is a server under attack.
+type front struct {
 	*running
-	t       *testing.T
-	attacks []*hostile.Attack
-	size    int // number of attackers
-	reports <-chan report
-
-	problems map[string]int // number of occurrences
+	good    *innocentClients
+	crowds  []hostile.Crowd
+	attacks []*hostile.Attack // of the present crowd
+	size    int               // number of attackers
 }
 
-func (b *battle) run() {
+// battle is crowds of attackers and the servers that they attack at the same
+// time.
+type battle struct {
+	fronts  []*front
+	reports chan report
+}
+
+// run attacks each front with its present crowd.
+func (b *battle) run(t *testing.T) {
 	before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 	began := time.Now()
-	ctx, cancel := context.WithCancel(b.t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var attackers sync.WaitGroup
-	for i := range b.size {
-		attackers.Go(func() { b.attack(ctx, i) })
+	size, kinds := 0, 0
+	for _, f := range b.fronts {
+		size, kinds = size+f.size, max(kinds, len(f.attacks))
+		for i := range f.size {
+			attackers.Go(func() { f.attack(ctx, t, i) })
+		}
 	}
-	most := b.collect()
+	most := b.collect(t, size)
 	cancel()
 	attackers.Wait()
-	for problem, times := range b.problems {
-		b.t.Errorf("%d times: %s", times, problem)
-	}
 	took := time.Since(began)
 
-	if grown := most - before; grown > int64(b.size)*(hostile.MessageLimit+int64(besieged.MaxBacklog)) {
-		b.t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
+	if grown := most - before; grown > int64(size)*(hostile.MessageLimit+int64(besieged.MaxBacklog)) {
+		t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
 	}
 	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > goroutines || usage.Files() > files || b.Stats().Open > innocents || usage.Heap()-before > 4<<20 {
+	for runtime.NumGoroutine() > goroutines || usage.Files() > files || b.open() > innocents*len(b.fronts) || usage.Heap()-before > 4<<20 {
 		if time.Now().After(deadline) {
-			b.t.Log(leakcheck.Stacks())
-			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
-				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.Stats())
+			t.Log(leakcheck.Stacks())
+			t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %d connections",
+				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.open())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	b.t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", b.size, len(b.attacks), took.Round(time.Millisecond), (most-before)>>10)
+	t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", size, kinds, took.Round(time.Millisecond), (most-before)>>10)
+}
+
+// open returns the number of open connections.
+func (b *battle) open() (n int) {
+	for _, f := range b.fronts {
+		n += int(f.Stats().Open)
+	}
+	return n
 }
 
 // attack plays the i-th attack.
-func (b *battle) attack(ctx context.Context, i int) {
-	kind := i % len(b.attacks)
-	a := b.attacks[kind]
-	nc, err := b.dialer()
+func (f *front) attack(ctx context.Context, t *testing.T, i int) {
+	kind := i % len(f.attacks)
+	a := f.attacks[kind]
+	nc, err := f.dialer()
 	if err != nil {
-		b.t.Error(err)
+		t.Error(err)
 		return
 	}
 	if secure, ok := nc.(*tls.Conn); ok && a.BelowTLS {
 		nc = secure.NetConn()
 	}
-	style := [...]string{"/events", "/serve"}[i/len(b.attacks)%2]
+	style := [...]string{"/events", "/serve"}[i/len(f.attacks)%2]
 	hostile.Attacker{
 		Victim: hostile.Server,
 		Target: style + "?" + strconv.Itoa(kind),
@@ -180,43 +213,52 @@ func (b *battle) attack(ctx context.Context, i int) {
 	}.Play(ctx, nc, a)
 }
 
-// collect waits until all connections of the crowd have ended, and checks each
-// end. It returns the maximum size of the heap.
-func (b *battle) collect() (most int64) {
+// collect waits until so many connections of the crowds have ended, and checks
+// each end. It returns the maximum size of the heap.
+func (b *battle) collect(t *testing.T, size int) (most int64) {
+	problems := make(map[string]int) // number of occurrences
+	defer func() {
+		for problem, times := range problems {
+			t.Errorf("%d times: %s", times, problem)
+		}
+	}()
 	deadline := time.After(patience)
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	for ended := 0; ended < b.size; {
+	for ended := 0; ended < size; {
 		select {
 		case r := <-b.reports:
 			ended++
-			b.check(r)
+			if problem := r.problem(); problem != "" {
+				problems[problem]++
+			}
 		case <-look.C:
 			most = max(most, min(usage.Heap(), usage.Heap())) // less of the garbage made during the collection
 		case <-deadline:
-			b.t.Errorf("%d of %d connections have ended; %+v", ended, b.size, b.Stats())
+			t.Errorf("%d of %d connections have ended, %d are open", ended, size, b.open())
 			return most
 		}
 	}
 	return most
 }
 
-// check records an end that differs from the profile. On a busy machine a
-// timeout may expire before the end that TestHostileClients expects. The error
-// must name it.
-func (b *battle) check(r report) {
+// problem describes an end that differs from the profile, or returns "". On a
+// busy machine a timeout may expire before the end that TestHostileClients
+// expects. The error must name it.
+func (r report) problem() string {
 	end, code := ending(r.err)
 	var problem error
-	for i, a := range b.attacks {
+	for i, a := range r.front.attacks {
 		if refused := a.Want.End == hostile.Refused; refused && r.query == "" || r.query == strconv.Itoa(i) {
 			if problem = a.Want.Check(end, code, r.err); problem == nil {
-				return
+				return ""
 			}
 		}
 	}
-	if timedOut(r.err) == "" {
-		b.problems["attack "+r.query+": "+errors.Join(problem, r.err).Error()]++
+	if timedOut(r.err) != "" {
+		return ""
 	}
+	return "attack " + r.query + ": " + errors.Join(problem, r.err).Error()
 }
 
 // timedOut returns the option of the timeout that has ended a connection, or
@@ -229,7 +271,7 @@ func timedOut(err error) string {
 	return ""
 }
 
-// innocentClients send a message every 5 ms and read its echo.
+// innocentClients send a message every 10 ms and read its echo.
 type innocentClients struct {
 	stopped chan struct{}
 	all     sync.WaitGroup
@@ -251,7 +293,7 @@ func newInnocents(t *testing.T, r *running) *innocentClients {
 }
 
 func (good *innocentClients) echo(t *testing.T, p *peer) {
-	pace := time.NewTicker(5 * time.Millisecond)
+	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
 	for {
 		select {

@@ -123,7 +123,8 @@ func littleRoom(int) wstest.Plan {
 
 // Each attack ends as its profile expects, within the limit that it exceeds,
 // with an error that names it, in both styles of handlers, and leaves no
-// goroutine (T-B01, T-B02, T-B06, T-B07, T-B09, T-B11, 7692-7.2.2-d, -f).
+// goroutine (T-B01, T-B02, T-B06, T-B07, T-B09, T-B11, 7692-7.2.2-d, -f). The
+// two forms of TLS share the styles of an attack, unless -crowds is set.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	cert, cfg := certificate(t)
@@ -148,10 +149,15 @@ func TestHostileClients(t *testing.T) {
 			return raw, overRaw(raw, cfg)
 		},
 	}
+	styles := []string{"/events", "/serve"}
+	first := map[string]int{"ServeTLS": 0, "a listener of crypto/tls": 1} // the style of the first attack
 	for transport, start := range transports {
-		for _, style := range []string{"/events", "/serve"} {
-			for _, a := range hostile.Against(hostile.Server) {
+		for i, style := range styles {
+			for n, a := range hostile.Against(hostile.Server) {
 				if a.BelowTLS && transport == "plain" {
+					continue
+				}
+				if at, secure := first[transport]; secure && !*crowds && i != (at+n)%len(styles) {
 					continue
 				}
 				t.Run(transport+style+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // Connections that end without a Close, in any phase, leave no goroutine, no
 // descriptor and no entry in the registry (T-C11, T-C14, T-D10, T-D11).
 func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
-	const each = 100
+	const each = 50
 	upgrade := func(p *peer) {
 		p.send(request("/"))
 		p.response()

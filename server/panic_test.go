@@ -102,10 +102,8 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	t.Parallel()
 	const clients = 40
-	each(t, failings, func(t *testing.T, how failing) {
-		t.Parallel()
-		eachLoop(t, func(t *testing.T, start starter) {
-			t.Parallel()
+	eachAtOnce(t, failings, func(t *testing.T, how failing) {
+		eachAtOnce(t, loops, func(t *testing.T, start starter) {
 			s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
 				"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
 				"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,14 +156,19 @@ func (p *peer) meanwhile(do func(p *peer)) {
 
 // more reads once.
 func (p *peer) more() error {
-	buf := make([]byte, 64<<10)
-	n, err := p.nc.Read(buf)
+	buf := readBufs.Get().(*[64 << 10]byte)
+	defer readBufs.Put(buf)
+	n, err := p.nc.Read(buf[:])
 	p.in = append(p.in, buf[:n]...)
 	if n > 0 {
 		return nil
 	}
 	return err
 }
+
+// readBufs holds the buffers of peer.more: an allocation for each read takes
+// more time than the read.
+var readBufs = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // response reads the head of a response.
 func (p *peer) response() *handshake.Response {

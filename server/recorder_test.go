@@ -227,6 +227,16 @@ func each[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)
 	}
 }
 
+// eachAtOnce is each with all subtests at the same time, for tests that wait
+// for real time. It counts as one test for -parallel.
+func eachAtOnce[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
+	var all sync.WaitGroup
+	for name, v := range values {
+		all.Go(func() { t.Run(name, func(t *testing.T) { test(t, v) }) })
+	}
+	all.Wait()
+}
+
 // eachBubble is each in bubbles.
 func eachBubble[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
 	for name, v := range values {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ func numbered(i int) []byte {
 // More than enough numbered messages exceed the kernel buffers of a client.
 const (
 	numberedSize = 64 << 10
-	enough       = 80
+	enough       = 40
 )
 
 // number reads the next numbered message. It skips Pings.
@@ -272,7 +273,7 @@ const mostHead = 64 << 10
 func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
 	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		const limit, size = 100_000, 20 << 20
+		const limit, size = 100_000, 4 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 			c.Send(wire.Binary, make([]byte, size))
 		}}}
@@ -288,6 +289,7 @@ func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
 // Clients that do not read use at most MaxTotalBacklog and a message each. A
 // client that reads is served.
 func TestMaxTotalBacklog(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, limit = 10, 4 << 20
 		rec := newRecorder(t)
@@ -327,6 +329,7 @@ func TestWritable(t *testing.T) {
 			if inside.Add(1) != 1 {
 				t.Error("two handlers at once")
 			}
+			runtime.Gosched() // to a second handler
 			f()
 			inside.Add(-1)
 		}
@@ -337,10 +340,7 @@ func TestWritable(t *testing.T) {
 		r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
 		p := r.open(t)
 		c := rec.conn()
-		p.meanwhile(func(p *peer) {
-			for p.trySend(text("in between")) == nil {
-			}
-		})
+		between := strings.Repeat(text("in between"), 10)
 		for range 2 {
 			before := drains.Load()
 			for i := range enough {
@@ -350,6 +350,7 @@ func TestWritable(t *testing.T) {
 				t.Fatal("the backlog is empty")
 			}
 			for range enough {
+				p.send(between) // the handlers run while the backlog becomes empty
 				p.number()
 			}
 			eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
@@ -362,37 +363,34 @@ func TestWritable(t *testing.T) {
 // ended it.
 func TestWritableThatDoesNotReturn(t *testing.T) {
 	t.Parallel()
-	for name, how := range failings {
-		for loop, start := range withServeTLS(loops) {
-			t.Run(name+"/"+loop, func(t *testing.T) {
-				t.Parallel()
-				r, rec := recorded(t, start, &server.Server{Handler: server.Handler{Writable: func(*server.Conn) { how.fail() }}, MaxBacklog: -1, WriteTimeout: patience})
-				p := r.open(t)
-				c := rec.conn()
-				for i := 0; c.Buffered() == 0; i++ {
-					c.Send(wire.Binary, numbered(i))
-				}
-				for { // the number of messages before Writable depends on the client's first read
-					f, err := p.next()
-					check.Must(t, err)
-					if f.Opcode == wire.Close {
-						if got := show(f); got != `close 1011 ""` {
-							t.Errorf("received %s", got)
-						}
-						break
+	eachAtOnce(t, failings, func(t *testing.T, how failing) {
+		eachAtOnce(t, withServeTLS(loops), func(t *testing.T, start starter) {
+			r, rec := recorded(t, start, &server.Server{Handler: server.Handler{Writable: func(*server.Conn) { how.fail() }}, MaxBacklog: -1, WriteTimeout: patience})
+			p := r.open(t)
+			c := rec.conn()
+			for i := 0; c.Buffered() == 0; i++ {
+				c.Send(wire.Binary, numbered(i))
+			}
+			for { // the number of messages before Writable depends on the client's first read
+				f, err := p.next()
+				check.Must(t, err)
+				if f.Opcode == wire.Close {
+					if got := show(f); got != `close 1011 ""` {
+						t.Errorf("received %s", got)
 					}
+					break
 				}
-				rec.want("open", "failed 1011", `close 1006 ""`)
-				if loop == "TLS" { // else the client does not end the connection
-					p.nc.Close()
-				}
-				check.OK(t, r.Shutdown(t.Context()))
-				if p := takeOne[*server.PanicError](t, r.log); p != nil && p.Value != how.value {
-					t.Errorf("reported %v", p)
-				}
-			})
-		}
-	}
+			}
+			rec.want("open", "failed 1011", `close 1006 ""`)
+			if _, plain := p.nc.(*net.TCPConn); !plain { // a plain one ends without its client
+				p.nc.Close()
+			}
+			check.OK(t, r.Shutdown(t.Context()))
+			if p := takeOne[*server.PanicError](t, r.log); p != nil && p.Value != how.value {
+				t.Errorf("reported %v", p)
+			}
+		})
+	})
 }
 
 // The server pauses reading from a client that sends and does not read the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +153,7 @@ func TestStatsOfTraffic(t *testing.T) {
 }
 
 func TestStatsOfOpeningHandshakes(t *testing.T) {
+	t.Parallel()
 	picky := &server.Server{Authorize: func(r *handshake.Request, _ *handshake.ServerAnswer) error {
 		switch r.Path() {
 		case "/moved":
@@ -243,17 +243,20 @@ func TestStatsOfEnds(t *testing.T) {
 			server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Sent: server.Traffic{Closes: server.CloseCodes{ProtocolError: 1}}}},
 		{"failed by a rule after the server's Close", opening(func(c *server.Conn) { c.Close(4000, "") }), until("\x83\x80", `close 4000 ""`),
 			server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Sent: server.Traffic{Closes: second}}},
-		{"lost", &server.Server{}, func(t *testing.T, r *running) { r.open(t).reset() },
+		{"lost", &server.Server{}, func(t *testing.T, r *running) {
+			r.open(t).reset()
+			eventually(t, "the end counted", func() bool { return r.Stats().Ended.Lost == 1 }) // before Shutdown sends a Close
+		},
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}}},
 		{"not answered", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(4000, "") }}, CloseTimeout: 40 * time.Millisecond}, silent,
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Closes: second}, Timeouts: server.Timeouts{Close: 1}}},
-		{"not read", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 16<<20)) }}, WriteTimeout: 100 * time.Millisecond},
+		{"not read", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 4<<20)) }}, WriteTimeout: 100 * time.Millisecond},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
 				eventually(t, "the connection aborted", func() bool { st := r.Stats(); return st.Accepted == 1 && st.Open == 0 })
 				p.nc.Close()
 			},
-			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 16 << 20}, Timeouts: server.Timeouts{Write: 1}}},
+			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 4 << 20}, Timeouts: server.Timeouts{Write: 1}}},
 	})
 }
 
@@ -289,7 +292,7 @@ func TestStatsOfPanics(t *testing.T) {
 // Backlog contains the bytes buffered for a client until they are sent.
 func TestStatsOfBacklog(t *testing.T) {
 	t.Parallel()
-	const size = 16 << 20 // more than the kernel buffers
+	const size = 4 << 20 // more than the kernel buffers
 	eachLoop(t, func(t *testing.T, start starter) {
 		r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
 		p := r.open(t)
@@ -339,7 +342,9 @@ func TestStatsDuringTraffic(t *testing.T) {
 			all.Go(func() {
 				for range rounds {
 					if i == 0 {
-						io.WriteString(r.dial(t).nc, "nonsense\r\n\r\n")
+						p := r.ask(t, "nonsense\r\n\r\n")
+						p.response()
+						p.nc.Close()
 						continue
 					}
 					p := r.open(t)

@@ -58,6 +58,7 @@ func TestRepeatedFields(t *testing.T) {
 // T-H06, T-F12: the report of a refusal is one line without control characters
 // and without the client's tokens, for any request.
 func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
+	t.Parallel()
 	evil := "x\x1b[2J\u009b31m\u202e\u2028\x00\x07y"
 	field := "x\u009b31m\u202e\u2028\xff\"y" // any valid field value
 	requests := map[string]string{

@@ -5,12 +5,14 @@ package server_test
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,11 +28,21 @@ import (
 // client that trusts it, at any time: in a bubble the year is 2000.
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
-	cert, trusted, err := testcert.New("127.0.0.1")
-	check.Must(t, err)
-	valid := func() time.Time { return cert.Leaf.NotAfter.Add(-time.Hour) }
-	return cert, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", Time: valid}
+	c := certified()
+	check.Must(t, c.err)
+	valid := func() time.Time { return c.cert.Leaf.NotAfter.Add(-time.Hour) }
+	return c.cert, &tls.Config{RootCAs: c.trusted, ServerName: "127.0.0.1", Time: valid}
 }
+
+// certified makes the certificate of all tests.
+var certified = sync.OnceValue(func() (c struct {
+	cert    tls.Certificate
+	trusted *x509.CertPool
+	err     error
+}) {
+	c.cert, c.trusted, c.err = testcert.New("127.0.0.1")
+	return c
+})
 
 // serveTLS serves the connections of ln over TLS, with the results of
 // certificate. Its peers use TLS.

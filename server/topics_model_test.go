@@ -271,6 +271,7 @@ func checkTopics(t *testing.T, topics *Topics) {
 // the same results as a naive implementation, in all orders: every event is
 // performed in every state that can be reached.
 func TestTopicsInAllOrders(t *testing.T) {
+	t.Parallel()
 	s := new(Server)
 	stays, _ := openRecording(t, s) // the server's goroutine stays
 	defer stays.lost(net.ErrClosed)

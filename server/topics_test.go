@@ -190,6 +190,7 @@ func TestSubscriptionsEndWithTheConnection(t *testing.T) {
 // Subscribers that read too slowly are treated as SlowPolicy says, delay nobody,
 // and are counted.
 func TestSlowSubscribers(t *testing.T) {
+	t.Parallel()
 	const size, most = 100, 10_000
 	for name, tt := range map[string]struct {
 		policy server.SlowPolicy

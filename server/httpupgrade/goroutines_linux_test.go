@@ -37,7 +37,7 @@ func crowd(t *testing.T, addr string, n int) (disband func()) {
 
 // A connection accepted by net/http has no goroutine.
 func TestUpgradedConnectionsHaveNoGoroutine(t *testing.T) {
-	const clients = 1000
+	const clients = 200
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	before := runtime.NumGoroutine()

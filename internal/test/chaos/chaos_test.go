@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	runTime = flag.Duration("chaos.time", 3*time.Second, "how long the chaos test runs")
+	runTime = flag.Duration("chaos.time", 2500*time.Millisecond, "how long the chaos test runs")
 	seed    = flag.Uint64("chaos.seed", 0, "seed of the chaos test; 0: a random one")
 )
 

@@ -293,6 +293,7 @@ func (p *peer) stopReading() {
 		if p.message(actBurst, 16, headSize) != nil {
 			break
 		}
+		p.target.pause(time.Millisecond, p.done) // some policies never make it wait
 	}
 	if p.target.long {
 		p.target.pause(time.Hour, nil)

@@ -27,7 +27,7 @@ var lengths = []Attack{
 // MessageLimit, in bytes, is the Limits.Message that a victim should have. The
 // attacks declare messages of this length, which must not be refused at the
 // header.
-const MessageLimit = 1 << 20
+const MessageLimit = 256 << 10
 
 // fragments are messages of very many fragments.
 var fragments = []Attack{

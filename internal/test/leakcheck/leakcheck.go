@@ -61,7 +61,7 @@ func Stacks() string { return dump() }
 // are still there after patience.
 func waitForEnd(before map[string]string, patience time.Duration) []string {
 	deadline := time.Now().Add(patience)
-	const longest = 50 * time.Millisecond
+	const longest = 100 * time.Millisecond
 	for pause := time.Microsecond; ; pause = min(2*pause, longest) {
 		left := since(before)
 		if len(left) == 0 || time.Now().After(deadline) {

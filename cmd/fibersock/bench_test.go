@@ -95,6 +95,7 @@ func TestBenchWithARate(t *testing.T) {
 // A stall of the server delays all messages that are due meanwhile, and the
 // latency shows it.
 func TestRateMeasuresTheWaitingTime(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	s := echoServer()
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {

@@ -730,13 +730,13 @@ func (w *world) canSendTLS() bool { return w.secure != nil && w.canSend() }
 func (e *explorer) follow(path []*step) *world {
 	w := e.newWorld()
 	w.path = path
-	if !slices.Contains(path, returnsNever) {
-		w.performSteps()
-	}
-	for !w.unwinding { // once more whenever a handler has ended the goroutine
-		var goroutine sync.WaitGroup
+	for slices.Contains(path[w.pos:], returnsNever) && !w.unwinding {
+		var goroutine sync.WaitGroup // until a handler ends it
 		goroutine.Go(w.performSteps)
 		goroutine.Wait()
+	}
+	if !w.unwinding {
+		w.performSteps()
 	}
 	w.socket.stopTimer()
 	return w

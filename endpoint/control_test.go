@@ -230,7 +230,7 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 func TestPongsBesideAWriter(t *testing.T) {
 	for _, where := range []string{"in Receive", "in the background"} {
 		t.Run(where, func(t *testing.T) {
-			const pings = 10_000
+			const pings = 50_000
 			for range 4 {
 				var background sync.WaitGroup
 				cfg := endpoint.Config{Role: endpoint.Server}

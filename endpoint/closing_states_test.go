@@ -100,38 +100,39 @@ var transportKinds = []string{"Backpressure", "blocking writes", "blocking write
 // explore visits all states of an endpoint over a transport of a kind. It
 // returns their number, the transitions that happened, and the first violation.
 func explore(t *testing.T, kind string) (states int, used [endStates][closeEvents]bool, fault string) {
+	type visit struct{ path, possible []string }
 	seen := map[string]bool{}
-	paths := [][]string{nil}
-	for len(paths) > 0 {
-		path := paths[0]
-		paths = paths[1:]
-		for _, event := range worldEvents {
-			next := append(slices.Clip(path), event)
-			var reached string
-			possible := false
+	visits := []visit{{nil, worldEvents}}
+	for len(visits) > 0 {
+		at := visits[0]
+		visits = visits[1:]
+		for _, event := range at.possible {
+			next := visit{path: append(slices.Clip(at.path), event)}
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(kind)
 				defer w.end()
-				for i, event := range next {
-					if possible = w.possible(event); !possible {
+				for i, event := range next.path {
+					if !w.possible(event) {
 						return // in a state that differs in the order of goroutines
 					}
 					before := w.e.sender.endState()
 					w.do(event)
 					w.noteTransition(&used, before)
 					if err := w.check(); err != nil {
-						fault = fmt.Sprintf("after %s: %v", strings.Join(next[:i+1], ", "), err)
+						fault = fmt.Sprintf("after %s: %v", strings.Join(next.path[:i+1], ", "), err)
 						return
 					}
 				}
-				reached = w.fingerprint()
+				if reached := w.fingerprint(); !seen[reached] {
+					seen[reached] = true
+					next.possible = slices.DeleteFunc(slices.Clone(worldEvents), func(event string) bool { return !w.possible(event) })
+				}
 			})
 			if fault != "" {
 				return len(seen), used, fault
 			}
-			if possible && !seen[reached] {
-				seen[reached] = true
-				paths = append(paths, next)
+			if next.possible != nil {
+				visits = append(visits, next)
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func numbered(writer, n int) string {
 // in its writer's order, every Ping answered in order (6455-5.4-h, 6455-6.1-c,
 // T-H01, T-H03).
 func TestFiftyWriters(t *testing.T) {
-	const writers, messages, pings = 50, 500, 2000
+	const writers, messages, pings = 50, 100, 500
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		w := new(slow)
 		e := endpoint.New(w, endpoint.Config{Role: role})
@@ -176,7 +176,7 @@ func TestHundredCloses(t *testing.T) {
 // for Pongs, and those follow only if the Close is no answer (6455-5.1-e,
 // 6455-5.5.1-e, 6455-5.5.1-k, 6455-5.5.1-l).
 func TestNoDataAfterClose(t *testing.T) {
-	const rounds = 300
+	const rounds = 100
 	ends := map[string]struct {
 		end        func(role endpoint.Role, e *endpoint.Endpoint)
 		pongsAfter bool

@@ -197,7 +197,7 @@ func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 	})
 }
 
-// A million Pings to an endpoint whose writer is blocked take no memory
+// Pings without end to an endpoint whose writer is blocked take no memory
 // (T-C01).
 func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	g := newGate()
@@ -209,7 +209,7 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	ping := whole(endpoint.Server, wire.Ping, string(make([]byte, wire.MaxControlPayload)))
 	in := make([]byte, len(ping))
 	before := heap()
-	for range 1_000_000 {
+	for range 200_000 {
 		copy(in, ping)
 		if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPing || n != len(in) {
 			t.Fatalf("got %+v, %d", ev, n)
@@ -285,7 +285,7 @@ func checkNumbered(payloads []string, last uint64) error {
 	return nil
 }
 
-// A million Pongs, solicited or not, take no memory (T-C03, T-C04,
+// Pongs without end, solicited or not, take no memory (T-C03, T-C04,
 // 6455-5.5.3-c).
 func TestPongFloodTakesNoMemory(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -293,7 +293,7 @@ func TestPongFloodTakesNoMemory(t *testing.T) {
 		pong := whole(role, wire.Pong, "unasked")
 		in := make([]byte, len(pong))
 		before := heap()
-		for range 1_000_000 {
+		for range 200_000 {
 			copy(in, pong)
 			if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPong || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)

@@ -113,10 +113,10 @@ func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in io.Reader, 
 // in the same state (6455-5.5.2-b, T-C07).
 func TestBothEndsSendMoreThanTheTransportHolds(t *testing.T) {
 	for name, c := range map[string]conversation{
-		"large messages":    {transport: 1 << 10, messages: 30, size: 64 << 10, pings: 300},
-		"small messages":    {transport: 64, messages: 4000, size: 300, pings: 6000},
-		"medium messages":   {transport: 4 << 10, messages: 4000, size: 1000, pings: 1000},
-		"nothing but Pings": {transport: 16, messages: 1, size: 0, pings: 5000},
+		"large messages":    {transport: 1 << 10, messages: 10, size: 64 << 10, pings: 100},
+		"small messages":    {transport: 64, messages: 1000, size: 300, pings: 1500},
+		"medium messages":   {transport: 4 << 10, messages: 1000, size: 1000, pings: 250},
+		"nothing but Pings": {transport: 16, messages: 1, size: 0, pings: 1500},
 	} {
 		t.Run(name, c.run)
 		c.bothClose = true

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,14 +17,37 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// serves matches the last line of a program that listens on a fixed port.
+// serves is the last line of a program that listens on a fixed port.
 const serves = `ListenAndServe("localhost:8080")`
+
+// programs are executables, by the folder of the program.
+type programs map[string]string
+
+// TestPrograms runs the programs. They are built together.
+func TestPrograms(t *testing.T) {
+	var changed []freeport.Program
+	for _, server := range []string{"chat", "echo-server", "tutorial/names"} {
+		changed = append(changed, freeport.Program{Dir: server, From: serves, To: "Serve(freePort())"})
+	}
+	changed = append(changed,
+		freeport.Program{Dir: "routes", From: `http.ListenAndServe("localhost:8080", nil)`, To: "http.Serve(freePort(), nil)"},
+		freeport.Program{Dir: "echo-client", From: `"ws://localhost:8080/"`, To: "argument()"})
+	p := make(programs)
+	for i, executable := range freeport.Build(t, changed...) {
+		p[changed[i].Dir] = executable
+	}
+	t.Run("Chat", p.testChat)
+	t.Run("Names", p.testNames)
+	t.Run("Routes", p.testRoutes)
+	t.Run("Echo", p.testEcho)
+	t.Run("Minimal", p.testMinimal)
+}
 
 // start runs the server in a folder on a free port until the test ends, and
 // returns its URL.
-func start(t *testing.T, folder string) string {
+func (p programs) start(t *testing.T, folder string) string {
 	t.Helper()
-	return "ws://" + startProgram(t, freeport.Build(t, folder, serves, "Serve(freePort())")) + "/"
+	return "ws://" + startProgram(t, p[folder]) + "/"
 }
 
 // startProgram runs a program until the test ends, and returns the address that
@@ -45,8 +69,8 @@ func startProgram(t *testing.T, program string) string {
 }
 
 // Every client of the chat receives the messages of all, in order.
-func TestChat(t *testing.T) {
-	url := start(t, "chat")
+func (p programs) testChat(t *testing.T) {
+	url := p.start(t, "chat")
 	var clients []*client.Conn
 	for i := range 3 {
 		c, err := client.Dial(t.Context(), url, nil)
@@ -67,8 +91,8 @@ func TestChat(t *testing.T) {
 }
 
 // The chat of the tutorial's second step has names.
-func TestNames(t *testing.T) {
-	url := start(t, "tutorial/names")
+func (p programs) testNames(t *testing.T) {
+	url := p.start(t, "tutorial/names")
 	join := func(query string) *client.Conn {
 		c, err := client.Dial(t.Context(), url+query, nil)
 		check.Must(t, err)
@@ -89,8 +113,8 @@ func TestNames(t *testing.T) {
 }
 
 // The other routes of the README's server are those of net/http.
-func TestRoutes(t *testing.T) {
-	address := startProgram(t, freeport.Build(t, "routes", `http.ListenAndServe("localhost:8080", nil)`, "http.Serve(freePort(), nil)"))
+func (p programs) testRoutes(t *testing.T) {
+	address := startProgram(t, p["routes"])
 	c, err := client.Dial(t.Context(), "ws://"+address+"/echo", nil)
 	check.Must(t, err)
 	check.Must(t, c.SendText("hello"))
@@ -106,10 +130,10 @@ func TestRoutes(t *testing.T) {
 }
 
 // The client of the README prints the echo of the server.
-func TestEcho(t *testing.T) {
+func (p programs) testEcho(t *testing.T) {
 	for _, server := range []string{"echo-server", "chat"} {
-		url := start(t, server)
-		out, err := exec.Command(freeport.Build(t, "echo-client", "ws://localhost:8080/", url)).CombinedOutput()
+		url := p.start(t, server)
+		out, err := exec.Command(p["echo-client"], url).CombinedOutput()
 		if err != nil || string(out) != "Hello, 世界\n" {
 			t.Errorf("with %s: %q, %v", server, out, err)
 		}
@@ -118,15 +142,19 @@ func TestEcho(t *testing.T) {
 
 // The client of the size measurements prints the echo of the server, also
 // without TLS.
-func TestMinimal(t *testing.T) {
-	url := start(t, "echo-server")
+func (p programs) testMinimal(t *testing.T) {
+	url := p.start(t, "echo-server")
 	for _, tags := range []string{"", "notls"} {
+		minimal := filepath.Join(t.TempDir(), "minimal.exe") // for Windows
+		if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-tags", tags, "-o", minimal, "./minimal").CombinedOutput(); err != nil {
+			t.Fatalf("tags %q: %v\n%s", tags, err, out)
+		}
 		for _, c := range []struct{ message, want string }{{"", "hello\n"}, {"世界", "世界\n"}} {
-			args := []string{"run", "-tags", tags, "./minimal", url}
+			args := []string{url}
 			if c.message != "" {
 				args = append(args, c.message)
 			}
-			out, err := exec.Command("go", args...).CombinedOutput()
+			out, err := exec.Command(minimal, args...).CombinedOutput()
 			if err != nil || string(out) != c.want {
 				t.Errorf("tags %q, message %q: %q, %v", tags, c.message, out, err)
 			}

@@ -154,7 +154,7 @@ func useWasm(t *testing.T, b *browser, url string) {
 // The page of the tutorial shows the names and texts of all, and the text of
 // others never becomes HTML.
 func TestTutorialPage(t *testing.T) {
-	cmd := exec.Command(freeport.Build(t, "../examples/tutorial/page", "web.ListenAndServe()", "web.Serve(freePort())"))
+	cmd := exec.Command(freeport.Build(t, freeport.Program{Dir: "../examples/tutorial/page", From: "web.ListenAndServe()", To: "web.Serve(freePort())"})[0])
 	stdout, err := cmd.StdoutPipe()
 	check.Must(t, err)
 	start(t, cmd)

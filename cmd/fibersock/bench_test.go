@@ -51,7 +51,7 @@ func TestBenchCountsEveryMessage(t *testing.T) {
 		"-connections 2 -size 100K -text",
 		"-connections 2 -inflight 3 -compression on -text -size 500",
 	} {
-		code, r := benchJSON(t, append(strings.Fields(args), "-duration", "500ms", url)...)
+		code, r := benchJSON(t, append(strings.Fields(args), "-duration", "200ms", url)...)
 		all, _ := total(r.Histogram, 0)
 		if code != exitOK || r.Sent == 0 || r.Unanswered != 0 || r.Unsent != 0 || all != r.Sent || r.Replies > r.Sent || r.Failed != 0 || len(r.Errors) > 0 {
 			t.Errorf("%s: exit code %d, %+v", args, code, r)
@@ -95,6 +95,7 @@ func TestBenchWithARate(t *testing.T) {
 // A stall of the server delays all messages that are due meanwhile, and the
 // latency shows it.
 func TestRateMeasuresTheWaitingTime(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	s := echoServer()
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {

@@ -188,6 +188,7 @@ func TestBridgeDoesNotAssembleMessages(t *testing.T) {
 // A side that does not read stops the other one: only a bounded number of bytes
 // fits between them, and all of them arrive later.
 func TestBridgeHasBackpressure(t *testing.T) {
+	t.Parallel()
 	release, started := make(chan struct{}), make(chan struct{})
 	const size = 64 << 20
 	received := make(chan int64, 1)

@@ -80,6 +80,7 @@ func TestConformCommandLine(t *testing.T) {
 // The demonstration server passes with its default flags, messages of the
 // greatest size included.
 func TestServeConforms(t *testing.T) {
+	t.Parallel()
 	addr, _ := startServe(t)
 	cases := "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*,9.1.6,9.2.6,9.3.1,12.*.1,13.*.1"
 	r := runWith(t, nil, "conform", "server", "-patience", "20", "-cases", cases, "ws://"+addr+"/echo")

@@ -156,6 +156,7 @@ func TestInputInAnOutageIsSentAfterIt(t *testing.T) {
 
 // With -reconnect, a server that answers no Ping is replaced.
 func TestReconnectAfterAMissingPong(t *testing.T) {
+	t.Parallel()
 	var conns atomic.Int32
 	addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
 		accept(nc, r)

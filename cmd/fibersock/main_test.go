@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"os"
 	"strings"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(name)
 		os.Unsetenv(strings.ToLower(name))
 	}
+	flag.Set("test.parallel", "8") // by default: parallel tests mostly wait
 	leakcheck.Main(m)
 }
 

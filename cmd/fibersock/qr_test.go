@@ -99,7 +99,7 @@ func TestQRMask(t *testing.T) {
 }
 
 func TestQRCodeOfALongText(t *testing.T) {
-	for n := range 667 {
+	for n := 0; n <= 666; n += 6 { // about ten of each version, and the longest
 		if _, err := newQR(strings.Repeat("a", n)); err != nil {
 			t.Fatalf("%d bytes: %v", n, err)
 		}

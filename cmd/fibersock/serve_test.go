@@ -259,6 +259,7 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 		c := dial(t, "ws://"+net.JoinHostPort(ip, port)+"/echo", nil)
 		c.SendText(ip)
 		receive(t, c, wire.Text, ip)
+		check.OK(t, c.Close(wire.NormalClosure, "")) // or the server waits for its answer to a Close
 	}
 	if n == 0 {
 		t.Error("there is no loopback address")

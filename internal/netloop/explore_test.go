@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"net"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,13 +40,13 @@ type world struct {
 	poller  *poller
 	workers [2]*worker // of the leader, and of a second one while a handler is running
 	socket  *PolledSocket
-	gauge   Gauge
 
+	explorer  *explorer
 	path      []*step
 	pos       int
-	unwinding bool // the path has ended inside of a handler
+	unwinding bool // the path has ended; the handlers return, and nothing is checked
 	end       state
-	possible  []*step // at the end
+	possible  []*step // at the end, if the explorer has not seen it
 	faults    []string
 
 	// The kernel.
@@ -83,8 +83,8 @@ type world struct {
 	closed     int
 }
 
-// state identifies a state of the world.
-type state string
+// state identifies a state of the world: its numbers, one after the other.
+type state [48]byte
 
 // event is possible if enabled is true, of the world at that moment.
 type event struct {
@@ -113,11 +113,19 @@ type explorer struct {
 	large   bool   // messages are large
 	tls     bool   // there is TLS
 	stage   uint32 // of TLS at the beginning
+	seen    map[state]bool
+	strings map[string]int // numbers of strings in states
+	gauge   Gauge
 }
 
 func newExplorer() *explorer {
-	e := &explorer{loop: new(polledLoop), poller: new(poller), queue: queueModels[0].make}
-	e.loop.sys = e.calls()
+	e := &explorer{loop: new(polledLoop), poller: new(poller), queue: queueModels[0].make, strings: map[string]int{}}
+	e.loop.Config = Config{
+		WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
+		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &e.gauge},
+		Counters: &Counters{Buffered: &e.gauge},
+	}
+	e.loop.sys, e.loop.pollers = e.calls(), []*poller{e.poller}
 	e.poller.loop, e.poller.sys = e.loop, e.loop.sys
 	e.poller.guard = newWatchdog(watchPeriod)
 	e.poller.guard.watch([]*poller{e.poller})
@@ -128,19 +136,14 @@ func newExplorer() *explorer {
 }
 
 func (e *explorer) newWorld() *world {
-	w := &world{large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
+	w := &world{explorer: e, large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.queue = e.queue(w)
 	e.world, w.loop.users = w, 10
-	w.loop.Config = Config{
-		WriteTimeout: WriteTimeout{After: time.Hour, Err: errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
-		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &w.gauge},
-		Counters: &Counters{Buffered: &w.gauge},
-	}
+	e.gauge = Gauge{}
 	w.poller.kicks.fds = w.poller.kicks.fds[:0]
 	w.poller.kicks.size.Store(0)
 	w.poller.deferrals.take()
 	w.socket = new(PolledSocket)
-	w.loop.pollers = []*poller{w.poller}
 	var first []byte
 	if e.stage == secureHandshake {
 		first = []byte{}
@@ -501,7 +504,7 @@ func (c *modelConn) Writable() (ok bool) {
 		w.refused = true
 		return false
 	}
-	return true
+	return !w.unwinding
 }
 
 func (c *modelConn) InputClosed() {
@@ -533,19 +536,21 @@ func (c *modelConn) Closed(error) {
 
 // run is a handler, or the moment before a system call without the socket's
 // lock: it performs the steps of the path until one ends it, and returns that
-// one.
+// one. It returns "" at the end of the path.
 func (w *world) run(handler string) string {
+	if w.unwinding {
+		return ""
+	}
 	if w.handler != "" || w.closed > 0 {
 		w.fault("%s while %q is running, after %d calls of Closed", handler, w.handler, w.closed)
 	}
 	w.handler = handler
 	for {
-		if w.unwinding {
-			panic(errUnwind)
-		}
 		if w.pos == len(w.path) {
 			w.finish()
-			panic(errUnwind)
+		}
+		if w.unwinding { // here, or in a step
+			return ""
 		}
 		s := w.path[w.pos]
 		w.pos++
@@ -726,44 +731,38 @@ func (w *world) canSendTLS() bool { return w.secure != nil && w.canSend() }
 func (e *explorer) follow(path []*step) *world {
 	w := e.newWorld()
 	w.path = path
-	exits := slices.Contains(path, returnsNever)
-	for w.pos < len(path) && !w.unwinding {
-		s := path[w.pos]
-		w.pos++
-		if !s.handler || !exits {
-			w.try(s)
-			continue
-		}
-		var goroutine sync.WaitGroup
-		goroutine.Go(func() { w.try(s) })
+	for slices.Contains(path[w.pos:], returnsNever) && !w.unwinding {
+		var goroutine sync.WaitGroup // until a handler ends it
+		goroutine.Go(w.performSteps)
 		goroutine.Wait()
 	}
 	if !w.unwinding {
-		w.finish()
+		w.performSteps()
 	}
 	w.socket.stopTimer()
 	return w
 }
 
-// errUnwind is the panic that ends a path inside of a handler.
-var errUnwind = errors.New("the path is at its end")
-
-// try performs s, which may be the last step.
-func (w *world) try(s *step) {
-	defer func() {
-		if p := recover(); p != nil && p != errUnwind {
-			panic(p)
-		}
-	}()
-	s.do(w)
+// performSteps performs the rest of the path.
+func (w *world) performSteps() {
+	for w.pos < len(w.path) && !w.unwinding {
+		s := w.path[w.pos]
+		w.pos++
+		s.do(w)
+	}
+	if !w.unwinding {
+		w.finish()
+	}
 }
 
 // finish records the state at the end of the path, and checks it.
 func (w *world) finish() {
 	w.end = w.state()
-	for _, s := range steps {
-		if (s.inCall || !w.inCall()) && s.enabled(w) {
-			w.possible = append(w.possible, s)
+	if !w.explorer.seen[w.end] {
+		for _, s := range steps {
+			if (s.inCall || !w.inCall()) && s.enabled(w) {
+				w.possible = append(w.possible, s)
+			}
 		}
 	}
 	w.check()
@@ -772,51 +771,65 @@ func (w *world) finish() {
 
 func (w *world) state() state {
 	s := w.socket
-	text := stateText(make([]byte, 0, 256))
-	text.addTLS(w)
+	numbers := stateNumbers{explorer: w.explorer}
+	numbers.addTLS(w)
+	numbers.addString(w.handler)
 	if w.closed > 0 {
-		text.add("closed ", int(s.state), int(s.flags), int(s.fd), len(w.poller.kicks.fds))
-		text.addBools(len(w.poller.deferrals.sockets) > 0, w.ready, w.closeWrite, w.aborted)
-		return state(append(text, w.handler...))
+		numbers.add(w.closed, int(s.state), int(s.flags), int(s.fd), len(w.poller.kicks.fds))
+		numbers.addBools(len(w.poller.deferrals.sockets) > 0, w.ready, w.closeWrite, w.aborted)
+		return numbers.state
 	}
-	ext := socketExt{}
+	var ext socketExt
 	if s.ext != nil {
 		ext.replies, ext.pending, ext.timer, ext.final = s.ext.replies, s.ext.pending, s.ext.timer, s.ext.final
 	}
-	text.add("socket ", int(s.owner.Load()), int(s.state), int(s.interest), int(s.paused), int(s.flags), s.out.size(),
+	numbers.add(0, int(s.owner.Load()), int(s.state), int(s.interest), int(s.paused), int(s.flags), s.out.size(),
 		ext.pending.size(), int(s.fd), len(w.poller.kicks.fds))
-	text.addBools(s.failure() != nil, ext.replies > 1, ext.timer != nil, ext.final, len(w.poller.deferrals.sockets) > 0)
-	text.add("kernel ", w.input, w.space)
-	text.addBools(w.eof, w.reset, w.told, w.writeFails, w.finSent, w.shut, w.queue.state(), w.readEOF)
-	text.add("connection ")
-	text.addBools(w.ready, w.keeps, w.refused, w.eofSeen, w.notified, w.closeWrite, w.endsOutput, w.aborted)
-	return state(append(text, w.handler...))
+	numbers.addBools(s.failure() != nil, ext.replies > 1, ext.timer != nil, ext.final, len(w.poller.deferrals.sockets) > 0)
+	// The kernel.
+	numbers.add(w.input, w.space)
+	numbers.addBools(w.eof, w.reset, w.told, w.writeFails, w.finSent, w.shut, w.queue.state(), w.readEOF)
+	// The connection.
+	numbers.addBools(w.ready, w.keeps, w.refused, w.eofSeen, w.notified, w.closeWrite, w.endsOutput, w.aborted)
+	return numbers.state
 }
 
-// stateText is a state in the making.
-type stateText []byte
+// stateNumbers is a state in the making.
+type stateNumbers struct {
+	explorer *explorer
+	state    state
+	size     int
+}
 
-// add appends the numbers of a part of the state.
-func (t *stateText) add(part string, numbers ...int) {
-	*t = append(*t, part...)
+// add appends numbers, each in as many bytes as it needs.
+func (s *stateNumbers) add(numbers ...int) {
 	for _, n := range numbers {
-		*t = append(strconv.AppendInt(*t, int64(n), 10), ' ')
+		s.size += binary.PutVarint(s.state[s.size:], int64(n))
 	}
 }
 
-func (t *stateText) addBools(bools ...bool) {
-	for _, b := range bools {
+// addBools appends up to eight bits.
+func (s *stateNumbers) addBools(bools ...bool) {
+	for i, b := range bools {
 		if b {
-			*t = append(*t, '+')
-		} else {
-			*t = append(*t, '-')
+			s.state[s.size] |= 1 << i
 		}
 	}
-	*t = append(*t, ' ')
+	s.size++
+}
+
+// addString appends the number that the explorer has given to a string.
+func (s *stateNumbers) addString(text string) {
+	n, ok := s.explorer.strings[text]
+	if !ok {
+		n = len(s.explorer.strings)
+		s.explorer.strings[text] = n
+	}
+	s.add(n)
 }
 
 // addTLS appends the part of the state that is in TLS.
-func (t *stateText) addTLS(w *world) {
+func (s *stateNumbers) addTLS(w *world) {
 	c := w.secure
 	if c == nil {
 		return
@@ -829,18 +842,20 @@ func (t *stateText) addTLS(w *world) {
 	if w.input == 0 {
 		record = 0
 	}
-	t.add("TLS ", int(c.stage.Load()), h.in.size(), len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, int(record))
-	t.addBools(w.shake() != nil, h.waits, h.over, h.closed, w.handshake != nil, c.err.Load() != nil, w.notifies)
+	s.add(int(c.stage.Load()), h.in.size(), len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, int(record))
+	s.addBools(w.shake() != nil, h.waits, h.over, h.closed, w.handshake != nil, c.err.Load() != nil, w.notifies)
+	text := ""
 	if w.tlsErr != nil {
-		*t = append(*t, w.tlsErr.Error()...)
+		text = w.tlsErr.Error()
 	}
+	s.addString(text)
 }
 
 // check checks the invariants.
 func (w *world) check() {
 	s := w.socket
-	if n := s.out.size(); n != s.Buffered() || n != int(w.gauge.Load()) {
-		w.fault("%d bytes are buffered; counted are %d by the socket, %d by the loop", n, s.Buffered(), w.gauge.Load())
+	if n := s.out.size(); n != s.Buffered() || n != int(w.explorer.gauge.Load()) {
+		w.fault("%d bytes are buffered; counted are %d by the socket, %d by the loop", n, s.Buffered(), w.explorer.gauge.Load())
 	}
 	if w.closes != w.closed {
 		w.fault("the descriptor is closed %d times, Closed called %d times", w.closes, w.closed)
@@ -909,48 +924,66 @@ func (w *world) check() {
 // errFault is a violation of an invariant.
 var errFault = errors.New("violation")
 
+// A node is a state that the explorer has seen.
+type node struct {
+	parent   *node
+	step     *step // from parent; nil for the first state
+	depth    int
+	state    state
+	possible []*step
+}
+
+// appendPath appends to path the steps that lead to n.
+func (n *node) appendPath(path []*step) []*step {
+	if n.parent == nil {
+		return path
+	}
+	return append(n.parent.appendPath(path), n.step)
+}
+
 // explore visits all states that events, at most deepest of them, lead to. It
 // returns how many states there are and the first violation.
 func (e *explorer) explore(deepest int) (int, error) {
 	const limit = 1_000_000
-	type node struct {
-		path     []*step
-		state    state
-		possible []*step
-	}
 	first := e.follow(nil)
-	seen := map[state]bool{first.end: true}
-	queue := []node{{nil, first.end, first.possible}}
+	e.seen = map[state]bool{first.end: true}
+	queue := []*node{{state: first.end, possible: first.possible}}
+	var path []*step
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
-		if len(at.path) == deepest {
+		if at.depth == deepest {
 			continue
 		}
 		for _, s := range at.possible {
-			path := append(at.path[:len(at.path):len(at.path)], s)
+			path = append(at.appendPath(path[:0]), s)
 			w := e.follow(path)
-			again := w
-			for again.inCall() && len(again.faults) == 0 { // at the end of path: follow the call to its return
-				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
-			}
-			if s.handler && s.name != oldEvent && s.name != oldHangUp && again.end == at.state {
+			if s.handler && s.name != oldEvent && s.name != oldHangUp && e.endOfCalls(w).end == at.state {
 				w.faults = append(w.faults, "an event that changes nothing is reported over and over")
 			}
 			if len(w.faults) > 0 {
-				return len(seen), fmt.Errorf("%w after %s: %s", errFault, names(path), strings.Join(w.faults, "; "))
+				return len(e.seen), fmt.Errorf("%w after %s: %s", errFault, names(path), strings.Join(w.faults, "; "))
 			}
-			if seen[w.end] {
+			if e.seen[w.end] {
 				continue
 			}
-			seen[w.end] = true
-			if len(seen) > limit {
-				return len(seen), fmt.Errorf("more than %d states; the last after %s", limit, names(path))
+			e.seen[w.end] = true
+			if len(e.seen) > limit {
+				return len(e.seen), fmt.Errorf("more than %d states; the last after %s", limit, names(path))
 			}
-			queue = append(queue, node{path, w.end, w.possible})
+			queue = append(queue, &node{at, s, len(path), w.end, w.possible})
 		}
 	}
-	return len(seen), nil
+	return len(e.seen), nil
+}
+
+// endOfCalls returns the world after the system calls that are about to be made
+// at the end of the path of w.
+func (e *explorer) endOfCalls(w *world) *world {
+	for w.inCall() && len(w.faults) == 0 {
+		w = e.follow(append(slices.Clip(w.path), returns))
+	}
+	return w
 }
 
 // anyDepth is more events than it takes to reach any state.

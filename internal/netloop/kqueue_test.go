@@ -139,7 +139,7 @@ func TestEventsOfKqueue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if w := followNames(t, tt.steps...); !tt.want(w) {
-				t.Errorf("state %s; pending %#x, %#x", w.state(), w.queue.pending(0), w.queue.pending(1))
+				t.Errorf("state %x; pending %#x, %#x", w.state(), w.queue.pending(0), w.queue.pending(1))
 			}
 		})
 	}

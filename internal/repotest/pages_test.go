@@ -1,6 +1,7 @@
 package repotest
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -47,15 +49,21 @@ func checkCoverage(t *testing.T, l list) {
 	}
 }
 
+// collectOnce collects the citations of the tests of the repository.
+var collectOnce = sync.OnceValues(func() (cited citations, err error) {
+	cited, problems, err := collect(os.DirFS(root))
+	for _, problem := range problems {
+		err = errors.Join(err, errors.New(problem))
+	}
+	return cited, err
+})
+
 // collected returns the citations of the tests of the repository.
 func collected(t *testing.T) citations {
 	t.Helper()
-	cited, problems, err := collect(os.DirFS(root))
+	cited, err := collectOnce()
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, problem := range problems {
-		t.Error(problem)
 	}
 	if len(cited) == 0 {
 		t.Fatalf("no test below %s cites a rule", root)

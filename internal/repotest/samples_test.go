@@ -215,12 +215,11 @@ func compile(t *testing.T, samples []sample) (problems []string) {
 	if len(samples) == 0 {
 		t.Fatal("no samples")
 	}
-	set := token.NewFileSet()
 	names := packageNames(t)
 	var files []*ast.File
 	needed := make(map[string]bool)
 	for _, s := range samples {
-		file, err := parseSample(set, s, names)
+		file, err := parseSample(imports.set, s, names)
 		if err != nil {
 			problems = append(problems, err.Error())
 			continue
@@ -231,16 +230,16 @@ func compile(t *testing.T, samples []sample) (problems []string) {
 			needed[name] = true
 		}
 	}
-	imports := compiled(t, set, slices.Sorted(maps.Keys(needed)))
+	imports.compile(t, slices.Sorted(maps.Keys(needed)))
 	for _, file := range files {
-		config := types.Config{Importer: imports, Sizes: types.SizesFor("gc", runtime.GOARCH)}
+		config := types.Config{Importer: imports.importer, Sizes: types.SizesFor("gc", runtime.GOARCH)}
 		config.Error = func(err error) {
 			// An unused variable or import is an error in a file only.
 			if soft := new(types.Error); !errors.As(err, soft) || !soft.Soft || file.Name.Name != fragment {
 				problems = append(problems, err.Error())
 			}
 		}
-		config.Check(file.Name.Name, set, []*ast.File{file}, nil)
+		config.Check(file.Name.Name, imports.set, []*ast.File{file}, nil)
 	}
 	return problems
 }
@@ -287,11 +286,17 @@ func parseSample(set *token.FileSet, s sample, names map[string]string) (*ast.Fi
 // preferred are the packages that samples mean by a name that several have.
 var preferred = []string{"crypto/rand", "html/template", "text/scanner", "runtime/pprof"}
 
+// names has the result of packageNames.
+var names map[string]string
+
 // packageNames returns the import paths of the packages of this module and of
 // the standard library by the last element of their paths.
 func packageNames(t *testing.T) map[string]string {
 	t.Helper()
-	names := make(map[string]string)
+	if names != nil {
+		return names
+	}
+	names = make(map[string]string)
 	for list := range strings.Lines(string(goTool(t, "list", "std", module+"/..."))) {
 		name := strings.TrimSpace(list)
 		if strings.Contains(name+"/", "internal/") || strings.HasPrefix(name, "vendor/") || strings.HasPrefix(name, module+"/examples/") {
@@ -304,21 +309,39 @@ func packageNames(t *testing.T) map[string]string {
 	return names
 }
 
-// compiled returns an importer of packages, which the go command compiles.
-func compiled(t *testing.T, set *token.FileSet, packages []string) types.Importer {
+// compiledPackages are packages that the go command has compiled.
+type compiledPackages struct {
+	set      *token.FileSet // of the samples, too
+	files    map[string]string
+	importer types.Importer
+}
+
+// imports are the packages that samples import. All tests share them.
+var imports = newCompiledPackages()
+
+func newCompiledPackages() *compiledPackages {
+	c := &compiledPackages{set: token.NewFileSet(), files: make(map[string]string)}
+	c.importer = importer.ForCompiler(c.set, "gc", func(name string) (io.ReadCloser, error) {
+		if c.files[name] == "" {
+			return nil, fmt.Errorf("package %s is not compiled", name)
+		}
+		return os.Open(c.files[name])
+	})
+	return c
+}
+
+// compile has the packages compiled that are not compiled yet.
+func (c *compiledPackages) compile(t *testing.T, packages []string) {
 	t.Helper()
-	files := make(map[string]string)
+	packages = slices.DeleteFunc(packages, func(name string) bool { return c.files[name] != "" || name == "unsafe" })
+	if len(packages) == 0 {
+		return
+	}
 	args := append([]string{"list", "-export", "-deps", "-f={{.ImportPath}}={{.Export}}"}, packages...)
 	for line := range strings.Lines(string(goTool(t, args...))) {
 		name, file, _ := strings.Cut(strings.TrimSpace(line), "=")
-		files[name] = file
+		c.files[name] = file
 	}
-	return importer.ForCompiler(set, "gc", func(name string) (io.ReadCloser, error) {
-		if files[name] == "" {
-			return nil, fmt.Errorf("package %s is not compiled", name)
-		}
-		return os.Open(files[name])
-	})
 }
 
 func TestCheckerSeesSamplesThatDoNotCompile(t *testing.T) {

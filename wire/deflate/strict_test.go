@@ -3,6 +3,8 @@ package deflate_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 )
 
 // strictInflate inflates one message by the text of RFC 1951, bit by bit. in is
@@ -125,23 +127,23 @@ func (s *strict) symbol(c strictCode) int {
 	return 0
 }
 
-func (s *strict) fixed() {
-	lit := make([]int, 288)
-	for i := range lit {
-		lit[i] = 8
+// fixedCodes are the codes of a block of type 1.
+var fixedCodes = sync.OnceValues(func() (lit, dist strictCode) {
+	lengths := make([]int, 288)
+	for i := range lengths {
+		lengths[i] = 8
 		if i >= 144 && i < 256 {
-			lit[i] = 9
+			lengths[i] = 9
 		}
 		if i >= 256 && i < 280 {
-			lit[i] = 7
+			lengths[i] = 7
 		}
 	}
-	dist := make([]int, 32)
-	for i := range dist {
-		dist[i] = 5
-	}
-	s.sequences(s.code(lit, 15, false), s.code(dist, 15, false))
-}
+	s := new(strict)
+	return s.code(lengths, 15, false), s.code(slices.Repeat([]int{5}, 32), 15, false)
+})
+
+func (s *strict) fixed() { s.sequences(fixedCodes()) }
 
 func (s *strict) dynamic() {
 	hlit, hdist, hclen := s.bits(5)+257, s.bits(5)+1, s.bits(4)+4

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,12 +113,20 @@ func casesOf(t *testing.T, patterns, except string) []*Case {
 	if patterns == "" {
 		return nil
 	}
+	key := [2]string{patterns, except}
+	if known, ok := selections.Load(key); ok {
+		return slices.Clone(known.([]*Case))
+	}
 	cases, err := Select(strings.Fields(patterns), strings.Fields(except))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cases
+	selections.Store(key, cases)
+	return slices.Clone(cases)
 }
+
+// selections are the results of casesOf: most mutants share patterns.
+var selections sync.Map
 
 // roomy is the plan of connections whose writers do not block.
 var roomy = wstest.Plan{ToServer: wstest.Faults{Buffer: 1 << 30}, ToClient: wstest.Faults{Buffer: 1 << 30}}
@@ -194,7 +203,7 @@ func fewer() Options {
 	if *Full {
 		return Options{}
 	}
-	return Options{Rounds: 8}
+	return Options{Rounds: 4}
 }
 
 // tooMuch returns the cases that the perfect peer is not run in: the largest messages, and with Full those compressed ones
@@ -205,7 +214,7 @@ func tooMuch() string {
 	if *Full {
 		large += "12.*.6 12.*.7 12.*.12 13.*.6 13.*.7 13.*.12"
 	} else {
-		large += "9.1.4 9.1.5 9.1.6 9.2.4 9.2.5 9.2.6 9.3.1 9.3.2 9.3.3 9.3.4 9.3.6 9.4.1 9.4.2 9.4.3 9.4.4 9.4.6"
+		large += "9.1.4 9.1.5 9.1.6 9.2.4 9.2.5 9.2.6 9.3.1 9.3.2 9.3.3 9.3.4 9.3.6 9.3.7 9.4.1 9.4.2 9.4.3 9.4.4 9.4.6 9.4.7 9.4.8 9.4.9"
 	}
 	return large + tooMuchForRace
 }
@@ -303,23 +312,39 @@ func (m *mutant) test(t *testing.T, role Role) {
 		return
 	}
 	want := perfect(t, cases)
-	caught := 0
+	caught := make(map[string]bool)
 	for _, k := range m.caught {
 		for _, c := range casesOf(t, k.cases, k.except) {
 			if _, isRun := want[c.ID]; !isRun {
 				continue
 			}
 			want[c.ID] = verdicts{cmp.Or(k.behavior, want[c.ID].behavior), cmp.Or(k.close, want[c.ID].close)}
-			caught++
+			caught[c.ID] = true
 		}
 	}
-	if caught == 0 && len(m.caught) > 0 && leftOut == "" {
+	if len(caught) == 0 && len(m.caught) > 0 && leftOut == "" {
 		t.Fatal("no case is to catch it")
+	}
+	if !*Full {
+		cases = withoutRepetition(cases, caught)
 	}
 	// One at a time, as a case that fails among others would run twice.
 	o := fewer()
 	o.Parallel, o.Rounds = 1, cmp.Or(m.rounds, o.Rounds)
 	compareVerdicts(t, judgeTestee(t, &testee{m.faults}, role, cases, o), want)
+}
+
+// withoutRepetition returns cases without those that repeat others for a mutant:
+// most of those of text, which are half of cheapCases, and the large messages of
+// 9.4, which are those of 9.3 with another opcode. It leaves the cases of text
+// that catch the mutant, and one of each group.
+func withoutRepetition(cases []*Case, caught map[string]bool) []*Case {
+	groups := make(map[string]bool)
+	return slices.DeleteFunc(cases, func(c *Case) bool {
+		first := !groups[groupOf(c.ID)]
+		groups[groupOf(c.ID)] = true
+		return strings.HasPrefix(c.ID, "6.") && !caught[c.ID] && !first || strings.HasPrefix(c.ID, "9.4.")
+	})
 }
 
 func TestClassesOfCheapCasesAreAPartition(t *testing.T) {

@@ -4,9 +4,11 @@ package freeport
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -19,6 +21,7 @@ const freePort = `package main
 import (
 	"fmt"
 	"net"
+	"os"
 )
 
 func freePort() net.Listener {
@@ -29,35 +32,52 @@ func freePort() net.Listener {
 	fmt.Println(ln.Addr())
 	return ln
 }
+
+func argument() string { return os.Args[1] }
 `
 
-// Build compiles the program in the directory dir with the one string from of
-// its main.go replaced by to, and returns the executable. The program has a
-// function freePort, which returns a net.Listener and writes its address as a
-// line to standard output.
-func Build(t testing.TB, dir, from, to string) (program string) {
+// A Program is the program in the directory Dir with the one string From of its
+// main.go replaced by To. To may call two functions: freePort returns a
+// net.Listener and writes its address as a line to standard output, argument
+// returns the first argument.
+type Program struct{ Dir, From, To string }
+
+// Build compiles programs of one module with one call of the go command, and
+// returns their executables.
+func Build(t testing.TB, programs ...Program) (executables []string) {
 	t.Helper()
-	dir, err := filepath.Abs(dir)
-	check.Must(t, err)
-	source, err := os.ReadFile(filepath.Join(dir, "main.go"))
-	check.Must(t, err)
-	if strings.Count(string(source), from) != 1 {
-		t.Fatalf("main.go of %s does not have %s once", dir, from)
-	}
 	temp := t.TempDir()
 	overlay := make(map[string]string)
-	for name, text := range map[string]string{"main.go": strings.Replace(string(source), from, to, 1), "freeport.go": freePort} {
-		overlay[filepath.Join(dir, name)] = filepath.Join(temp, name)
-		check.Must(t, os.WriteFile(filepath.Join(temp, name), []byte(text), 0o600))
+	replace := func(file, text string) {
+		copied := filepath.Join(temp, fmt.Sprintf("%d.go", len(overlay)))
+		overlay[file] = copied
+		check.Must(t, os.WriteFile(copied, []byte(text), 0o600))
+	}
+	args := []string{"build", "-ldflags=-s -w", "-overlay", filepath.Join(temp, "overlay.json"), "-o", temp}
+	for _, p := range programs {
+		dir, err := filepath.Abs(p.Dir)
+		check.Must(t, err)
+		source, err := os.ReadFile(filepath.Join(dir, "main.go"))
+		check.Must(t, err)
+		if strings.Count(string(source), p.From) != 1 {
+			t.Fatalf("main.go of %s does not have %s once", dir, p.From)
+		}
+		replace(filepath.Join(dir, "main.go"), strings.Replace(string(source), p.From, p.To, 1))
+		replace(filepath.Join(dir, "freeport.go"), freePort)
+		args = append(args, dir)
+		executable := filepath.Join(temp, filepath.Base(dir))
+		if runtime.GOOS == "windows" {
+			executable += ".exe"
+		}
+		executables = append(executables, executable)
 	}
 	list, err := json.Marshal(map[string]any{"Replace": overlay})
 	check.Must(t, err)
 	check.Must(t, os.WriteFile(filepath.Join(temp, "overlay.json"), list, 0o600))
-	program = filepath.Join(temp, "program.exe") // for Windows
-	cmd := exec.Command("go", "build", "-overlay", filepath.Join(temp, "overlay.json"), "-o", program, ".")
-	cmd.Dir = dir
+	cmd := exec.Command("go", args...)
+	cmd.Dir = programs[0].Dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}
-	return program
+	return executables
 }

@@ -15,10 +15,17 @@ import (
 
 const tiny = "internal/test/mutants/testdata/tiny/tiny.go"
 
-// TestTinyPackage tries all changes of a package. Its tests notice the changes
-// of tested code, one of them because the tests do not end; listed changes do
-// not count.
+// TestTinyPackage tries all changes of a package, and then compares their
+// outcomes, which are recorded, with another list of equivalents.
 func TestTinyPackage(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
+	t.Run("enough are noticed", func(t *testing.T) { testEnoughNoticed(t, record) })
+	t.Run("too few are noticed", func(t *testing.T) { testTooFewNoticed(t, record) })
+}
+
+// testEnoughNoticed: the package's tests notice the changes of tested code, one
+// of them because the tests do not end. Listed changes do not count.
+func testEnoughNoticed(t *testing.T, record string) {
 	var out strings.Builder
 	err := mutate(options{
 		pattern: "./testdata/tiny",
@@ -28,10 +35,11 @@ func TestTinyPackage(t *testing.T) {
 			+ for n > -1 {
 			= to add 0 changes nothing
 			`,
-		least: 60,
-		files: "*",
-		jobs:  2,
-		slack: time.Second,
+		least:  60,
+		files:  "*",
+		resume: record,
+		jobs:   2,
+		slack:  time.Second / 2,
 	}, &out)
 	if err != nil {
 		t.Error(err)
@@ -46,9 +54,9 @@ func TestTinyPackage(t *testing.T) {
 	}
 }
 
-// TestTooFewNoticed ends the program with an error, as do listed equivalents
-// that are noticed or do not exist.
-func TestTooFewNoticed(t *testing.T) {
+// testTooFewNoticed: too few that are noticed are an error, as are listed
+// equivalents that are noticed or do not exist.
+func testTooFewNoticed(t *testing.T, record string) {
 	var out strings.Builder
 	err := mutate(options{
 		pattern: "./testdata/tiny",
@@ -59,10 +67,11 @@ func TestTooFewNoticed(t *testing.T) {
 			+ func Over(n int) bool { return n == limit }
 			= this is not one of the changes
 			`,
-		least: 100,
-		files: "t*.go",
-		jobs:  1,
-		slack: 2 * time.Second,
+		least:  100,
+		files:  "t*.go",
+		resume: record,
+		jobs:   1,
+		slack:  time.Second / 2,
 	}, &out)
 	for _, want := range []string{"1 that equivalents.txt lists were noticed", "does not exist: " + tiny + " Over", "== limit", "are under 100.0 %"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

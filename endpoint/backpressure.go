@@ -41,14 +41,14 @@ func (e *Endpoint) HasBackpressure() bool { return e.sender.blocking() != nil }
 // it, is being written under Backpressure. The output is then not complete,
 // even if State is Closed.
 func (e *Endpoint) WriteBlocked() bool {
-	ext := e.sender.ext.Load()
+	ext := e.sender.ext()
 	return ext != nil && ext.blocked.Load()
 }
 
 // blocking returns the blocking of SetBackpressure, nil if a write does not
 // block.
 func (s *sender) blocking() blockingWriter {
-	if ext := s.ext.Load(); ext != nil {
+	if ext := s.ext(); ext != nil {
 		return ext.blocking
 	}
 	return nil

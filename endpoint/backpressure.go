@@ -58,7 +58,7 @@ func (s *sender) blocking() blockingWriter {
 // payload of size bytes. It reports false if there was nothing to wait for. The
 // caller holds mu before and after.
 func (b blocking) awaitSpace(s *sender, size int) (waited bool) {
-	if s.sendErr() != nil || b.Space(serverHead+size) > 0 {
+	if s.endState() != open || b.Space(serverHead+size) > 0 {
 		return false
 	}
 	s.unlock()

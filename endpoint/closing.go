@@ -202,7 +202,7 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if !s.transition(localClose, nil, closeFrame{code, reason}) {
-		return e.closeCause(s.sendErr())
+		return e.closeCause(s.ended())
 	}
 	s.flushControl()
 	if failed := s.ensureExt().failed.Load(); failed != nil {

@@ -117,7 +117,7 @@ func (s *sender) lockForMessage(size int) {
 // after.
 func (s *sender) awaitMessage(size int) {
 	for s.waitPosition(betweenMessages) {
-		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
+		if b := s.ensureExt().blocking; b == nil || !b.awaitSpace(s, size) {
 			return
 		}
 	}
@@ -126,7 +126,7 @@ func (s *sender) awaitMessage(size int) {
 // waitPosition waits, without mu, for a position up to last. It reports whether
 // data may still be sent. The caller holds mu before and after.
 func (s *sender) waitPosition(last position) bool {
-	for s.position > last && s.sendErr() == nil {
+	for s.position > last && s.endState() == open {
 		turn := make(chan struct{})
 		ext := s.ensureExt()
 		ext.waiters = append(ext.waiters, turn)
@@ -134,7 +134,7 @@ func (s *sender) waitPosition(last position) bool {
 		<-turn
 		s.mu.Lock()
 	}
-	return s.sendErr() == nil
+	return s.endState() == open
 }
 
 // setPosition sets the position and wakes the senders that wait for one. The
@@ -173,6 +173,11 @@ func (s *sender) sendErr() error {
 	if s.endState() == open {
 		return nil
 	}
+	return s.ended()
+}
+
+// ended is sendErr when the state is not open.
+func (s *sender) ended() error {
 	if failed := s.ensureExt().failed.Load(); failed != nil {
 		return &failed.lost
 	}

@@ -2,7 +2,7 @@
 // with those of this repository.
 //
 //	go run . -quick                           about 6 minutes on 2 processors
-//	go run . -full                            every scenario, about 80 minutes
+//	go run . -full                            every scenario, about 85 minutes
 //	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
 //
 // It builds the commands, prints tables, and with -out writes results.json, a

@@ -227,7 +227,6 @@ func (c *Conn) finish() {
 
 // shutdownWrite ends the connection's output.
 func (c *Conn) shutdownWrite() {
-	c.endpoint.Uncork()
 	if !c.endpoint.WriteBlocked() { // otherwise backpressure.Written does it
 		c.transport.CloseWrite(c.closeExchanged())
 	}

@@ -24,6 +24,7 @@ type peer struct {
 	name            string
 	noTLS           bool
 	noTopics        bool
+	noWork          bool
 	noDeflate       bool
 	noTakeover      bool // of those with compression
 	noWindowBits    bool // of those with compression
@@ -45,15 +46,15 @@ func peers() []peer {
 		{name: "fasthttp", noTakeover: true, noWindowBits: true},
 		{name: "fibersock"},
 		{name: "nbio", noTakeover: true, noWindowBits: true, losesEmpty: true},
-		{name: "gnet", noTopics: true, noTLS: true, noDeflate: true, blocksAll: true},
-		{name: "minimal-go", noTopics: true, noDeflate: true},
-		{name: "npm-ws", notGo: true},
+		{name: "gnet", noTopics: true, noWork: true, noTLS: true, noDeflate: true, blocksAll: true},
+		{name: "minimal-go", noTopics: true, noWork: true, noDeflate: true},
+		{name: "npm-ws", noWork: true, notGo: true},
 	}
 	if runtime.GOOS == "linux" {
-		all = append(all, peer{name: "gobwas-poll", noTopics: true, noTLS: true, noDeflate: true})
+		all = append(all, peer{name: "gobwas-poll", noTopics: true, noWork: true, noTLS: true, noDeflate: true})
 	}
 	if _, ok := compiler(); ok {
-		all = append(all, peer{name: "minimal-c", noTopics: true, noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
+		all = append(all, peer{name: "minimal-c", noTopics: true, noWork: true, noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
 	}
 	return all
 }
@@ -357,6 +358,24 @@ func TestBlockingMessageDelaysOnlyItsConnection(t *testing.T) {
 		slow.wantReplies([]wire.Frame{blocking}, false)
 		if took := time.Since(begin); took < time.Second || took > 3*time.Second {
 			t.Errorf("the message took %v, want 1s and little more", took)
+		}
+	})
+}
+
+// No processor makes so many dependent steps in the shortest time.
+func TestHandlersComputeBeforeTheyEcho(t *testing.T) {
+	const steps, shortest = 50_000_000, 10 * time.Millisecond
+	each(t, func(t *testing.T, p peer) {
+		if p.noWork {
+			refuses(t, p.name, "-work", "1")
+			return
+		}
+		c := start(t, p.name, fmt.Sprint("-work=", steps)).dial()
+		begin := time.Now()
+		c.send(text("hello"))
+		c.wantReplies([]wire.Frame{text("hello")}, false)
+		if took := time.Since(begin); took < shortest {
+			t.Errorf("the reply took %v", took)
 		}
 	})
 }

@@ -59,17 +59,33 @@ const writeGrace = 2 * time.Millisecond
 
 // newAsyncConn returns an asyncConn for nc. calls lends foreignCalls.
 func newAsyncConn(nc net.Conn, limit WriteTimeout, calls *sync.Pool, recovered Recover) *asyncConn {
-	c := &asyncConn{Conn: nc, recovered: recovered, state: stateOpen}
+	var c *asyncConn
 	switch {
 	case isSocket(nc):
-		c.writer = &systemConn{Conn: newDirectConn(nc)}
+		c = newAsyncSocket(nc)
 	case isPipe(nc):
-		c.writer = &systemConn{Conn: nc}
+		c = &asyncConn{writer: &systemConn{Conn: nc}}
 	default:
+		c = new(asyncConn)
 		c.writer = newForeignConn(nc, calls, c.panicked)
 	}
+	c.Conn, c.recovered, c.state = nc, recovered, stateOpen
 	c.writer.SetWriteTimeout(limit)
 	return c
+}
+
+// newAsyncSocket returns an asyncConn with the writer of a socket. They are used
+// together, and so are next to each other in memory.
+func newAsyncSocket(socket net.Conn) *asyncConn {
+	s := new(struct {
+		async  asyncConn
+		system systemConn
+		direct directConn
+	})
+	s.direct.init(socket)
+	s.system.Conn = &s.direct
+	s.async.writer = &s.system
+	return &s.async
 }
 
 // isPipe reports whether nc is an end of a net.Pipe. Its type has no exported

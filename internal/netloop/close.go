@@ -99,8 +99,18 @@ func (s *PolledSocket) discard(n int) int {
 	return ext.discarded
 }
 
-// CloseWrite ends the output: see Socket.
+// CloseWrite ends the output: see Socket. The collected output and FIN share a
+// segment.
 func (s *PolledSocket) CloseWrite(exchanged bool) {
+	s.mu.Lock()
+	s.flags |= flagLast
+	s.mu.Unlock()
+	s.conn.EndBatch()
+	s.closeWrite(exchanged)
+}
+
+// closeWrite is CloseWrite without EndBatch.
+func (s *PolledSocket) closeWrite(exchanged bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if exchanged {

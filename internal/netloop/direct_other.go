@@ -13,7 +13,7 @@ type directReader interface {
 	waits()
 }
 
-func newDirectConn(socket net.Conn) *directConn { return &directConn{socket} }
+func (d *directConn) init(socket net.Conn) { d.Conn = socket }
 
 func (*directConn) works() bool { return false }
 

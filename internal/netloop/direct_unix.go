@@ -29,12 +29,11 @@ const (
 	directClosed         // Close was called
 )
 
-func newDirectConn(socket net.Conn) *directConn {
-	d := &directConn{Conn: socket}
+func (d *directConn) init(socket net.Conn) {
+	d.Conn = socket
 	if s, ok := socket.(syscall.Conn); ok {
 		d.raw, _ = s.SyscallConn()
 	}
-	return d
 }
 
 // works reports whether the system calls work.
@@ -56,14 +55,8 @@ var directWrites = sync.Pool{New: func() any {
 }}
 
 func (w *directWrite) write(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), w.p)
-		if err == syscall.EINTR {
-			continue
-		}
-		w.n, w.err = max(n, 0), err
-		return true
-	}
+	w.n, w.err = sysWrite(int32(fd), w.p)
+	return true
 }
 
 // write writes as much of p as the socket accepts at once.
@@ -108,9 +101,8 @@ func (d *directConn) read(r directReader) (err error) {
 	if err := d.raw.Read(func(fd uintptr) bool {
 		for {
 			in := r.buffer()
-			n, err := syscall.Read(int(fd), in)
+			n, err := sysRead(int32(fd), in)
 			switch {
-			case err == syscall.EINTR:
 			case err == syscall.EAGAIN:
 				r.waits()
 				return false

@@ -228,8 +228,9 @@ func (e *explorer) calls() *systemCalls {
 			}
 			return 0, syscall.EAGAIN
 		},
-		write:  func(fd int32, p []byte) (int, error) { return write(fd, len(p)) },
-		writev: func(fd int32, a, b []byte) (int, error) { return write(fd, len(a)+len(b)) },
+		write:     func(fd int32, p []byte) (int, error) { return write(fd, len(p)) },
+		writeLast: func(fd int32, p []byte) (int, error) { return write(fd, len(p)) },
+		writev:    func(fd int32, a, b []byte) (int, error) { return write(fd, len(a)+len(b)) },
 		shutdown: func(fd int32, how int) {
 			w := e.world
 			use("shutdown", fd)

@@ -347,6 +347,7 @@ func (t *goroutineSocket) awaitAnswered() {
 // CloseWrite ends the output: see Socket. The time is bounded here, because
 // the goroutine that reads may be waiting for a handler.
 func (t *goroutineSocket) CloseWrite(exchanged bool) {
+	t.conn.EndBatch()
 	if exchanged {
 		t.flags.Or(goroutineBothClosed)
 	}

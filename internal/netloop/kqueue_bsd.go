@@ -174,25 +174,6 @@ func sysWatch(queue int, fd int32, from, to interest) error {
 	return changeFilters(queue, int(fd), add, remove)
 }
 
-func sysRead(fd int32, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(fd), p)
-		if err != syscall.EINTR {
-			return max(n, 0), err // package syscall has -1 with an error
-		}
-	}
-}
-
-// sysWrite writes as package net does: the runtime ignores SIGPIPE.
-func sysWrite(fd int32, p []byte) (int, error) {
-	for {
-		n, err := syscall.Write(int(fd), p)
-		if err != syscall.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
 // sysWritev writes as much of a and b as the kernel accepts. Package syscall has
 // no writev: the first bytes are joined.
 func sysWritev(fd int32, a, b []byte) (int, error) {

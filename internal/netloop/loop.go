@@ -134,8 +134,8 @@ type Socket interface {
 	// Resume tells the loop that Conn.Ready may report true.
 	Resume()
 
-	// CloseWrite ends the output: the write buffer is flushed, then the socket
-	// is closed for writing, and input is discarded. The socket is closed when
+	// CloseWrite ends the output: Conn.EndBatch is called, the write buffer is
+	// flushed, then the socket is closed for writing, and input is discarded. The socket is closed when
 	// the peer closes its side, but no later than Config.Linger, counted from
 	// the return of Conn.Received if that is running. If exchanged is true, the
 	// peer expects no more: the socket is closed as soon as the output is

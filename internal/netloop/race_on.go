@@ -1,4 +1,4 @@
-//go:build race && !portable && (linux || (kqueue && (darwin || dragonfly || freebsd || netbsd || openbsd)))
+//go:build race && unix
 
 package netloop
 

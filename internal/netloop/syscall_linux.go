@@ -9,42 +9,6 @@ import (
 	"unsafe"
 )
 
-// blockingSize is the size in bytes of a write that the scheduler should know
-// of: copying so much is slow.
-const blockingSize = 128 << 10
-
-func sysRead(fd int32, p []byte) (int, error) {
-	for {
-		if raceDetector {
-			n, err := syscall.Read(int(fd), p)
-			return max(n, 0), err
-		}
-		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-func sysWrite(fd int32, p []byte) (int, error) {
-	if len(p) > blockingSize || raceDetector {
-		n, err := syscall.Write(int(fd), p)
-		return max(n, 0), err // package syscall has -1 with an error
-	}
-	for {
-		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
 // sysWritev writes as much of a and b as the kernel accepts.
 func sysWritev(fd int32, a, b []byte) (int, error) {
 	switch {

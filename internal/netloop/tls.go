@@ -247,7 +247,7 @@ func (c *secureConn) endInput(err error) {
 		return
 	}
 	c.stage.Store(secureFailed)
-	c.PolledSocket.CloseWrite(false)
+	c.PolledSocket.closeWrite(false)
 }
 
 // InputClosed ends the input, which may have ended inside of a record. During a
@@ -394,6 +394,7 @@ func (c *secureSocket) end(err error) error {
 // as the output is flushed: the peer sends a close_notify too, and the reset in
 // reply to that could overtake ours.
 func (c *secureSocket) CloseWrite(bool) {
+	c.Conn.EndBatch()
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.closeWrite()
@@ -405,7 +406,7 @@ func (c *secureSocket) closeWrite() {
 		c.begin(0)
 		c.end(c.tls.CloseWrite()) // the socket reports its error itself
 	}
-	c.PolledSocket.CloseWrite(false)
+	c.PolledSocket.closeWrite(false)
 }
 
 // rawConn is a connection with TLS as TLS sees it: the net.Conn that carries

@@ -147,7 +147,7 @@ func (c *secureConn) handshake(h *tlsHandshake) {
 	returned = true
 	if err != nil {
 		c.endHandshake(h, secureFailed, err)
-		c.PolledSocket.CloseWrite(false) // behind the alert
+		c.PolledSocket.closeWrite(false) // behind the alert
 		return
 	}
 	c.endHandshake(h, secureOpen, nil)

@@ -52,7 +52,11 @@ func (s *PolledSocket) put(a, b []byte) error {
 	n := 0
 	if s.out == nil && len(a)+len(b) > 0 {
 		var err error
-		n, err = s.poller.sys.writev(s.fd, a, b)
+		if s.flags&flagLast != 0 && len(b) == 0 {
+			n, err = s.poller.sys.writeLast(s.fd, a)
+		} else {
+			n, err = s.poller.sys.writev(s.fd, a, b)
+		}
 		for range shortRetries {
 			if err != nil || n < len(a) || n == len(a)+len(b) {
 				break

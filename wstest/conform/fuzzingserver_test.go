@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/loopback"
 )
 
 // fuzzing is a FuzzingServer that serves.
@@ -25,7 +26,7 @@ type fuzzing struct {
 
 func serveFuzzing(t *testing.T, f *FuzzingServer) *fuzzing {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", loopback.Address())
 	check.Must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	running := &fuzzing{f, t, ln.Addr().String(), make(chan error, 1), cancel}

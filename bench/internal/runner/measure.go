@@ -76,6 +76,9 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	if p.windowBits > 0 {
 		args = append(args, fmt.Sprintf("-window-bits=%d", p.windowBits))
 	}
+	if p.work > 0 {
+		args = append(args, fmt.Sprintf("-work=%d", p.work))
+	}
 	switch {
 	case p.topics > 0:
 		args = append(args, "-topics")

@@ -37,6 +37,7 @@ type scenario struct {
 	tls         bool
 	nethttp     bool    // ours also takes part behind net/http
 	allCPUs     bool    // the server runs on all processors, and so does the load
+	work        int     // steps that the handler computes for each message
 	blocking    float64 // share of connections with a sleeping handler
 	quick       quickRun
 }
@@ -86,6 +87,8 @@ var scenarios = []scenario{
 	{name: "tls-inflight-16", title: "16 in flight over TLS, 125 B", conns: 100, inFlight: 16, size: 125, tls: true, quick: onlyFull},
 	{name: "tls-16k", title: "Echo over TLS, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, tls: true, quick: onlyFull},
 	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: onlyFull},
+	{name: "handlers-inflight-16", title: "Handlers that compute, 16 in flight, 125 B", conns: 100, inFlight: 16, size: 125, work: busySteps, quick: onlyFull},
+	{name: "handlers-all-processors", title: "Handlers that compute, 16 in flight, all processors for both, 125 B", conns: 100, inFlight: 16, size: 125, work: busySteps, allCPUs: true, quick: onlyFull},
 	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, nethttp: true, quick: once},
 	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 6000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
 	idleDeflate("idle-deflate", "Idle connections with full windows", 0),
@@ -109,6 +112,9 @@ func arena(name, title string, kind kind, conns, inFlight int) scenario {
 
 const hello = "hello"
 
+// busySteps take about 20 µs.
+const busySteps = 10_000
+
 // idleAlone is idleDeflate's exchange without context takeover, for libraries
 // that have none.
 var idleAlone = scenario{
@@ -128,7 +134,7 @@ func idleDeflate(name, title string, bits int) scenario {
 // Modes.
 const (
 	Quick = "quick" // about 6 minutes on 2 processors
-	Full  = "full"  // everything, about 80 minutes
+	Full  = "full"  // everything, about 85 minutes
 )
 
 // A plan is how long and how often a scenario is measured.
@@ -236,6 +242,9 @@ func (p plan) detail() string {
 	text += p.windows()
 	if p.blocking > 0 {
 		text += fmt.Sprintf(" On %d of the connections each message makes the handler sleep for a second; the latencies are those of the others.", blocked(p))
+	}
+	if p.work > 0 {
+		text += fmt.Sprintf(" The handler computes %s steps before each reply, about 20 µs.", grouped(p.work))
 	}
 	if p.allCPUs {
 		text += " Neither server nor load is pinned, so that both compete for the processors."

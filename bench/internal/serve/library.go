@@ -43,6 +43,11 @@ func Handler(l peers.Library, o Options) peers.Handler {
 				return sendAll(l, group.Members(), text, p)
 			},
 		}
+	case o.Work > 0:
+		return peers.Handler{Message: func(c peers.Conn, text bool, p []byte) error {
+			Compute(o.Work)
+			return c.Send(text, p)
+		}}
 	}
 	return peers.Handler{Block: block, BlockSize: BlockingSize}
 }

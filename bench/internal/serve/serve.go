@@ -25,7 +25,7 @@ type Peer struct {
 	OwnTLS bool   // Serve gets TCP and Options.Cert, and not a listener of TLS
 
 	// The reasons why the peer does not support a flag; empty if it does.
-	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast, NoTopics string
+	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast, NoTopics, NoWork string
 
 	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
@@ -47,6 +47,7 @@ type Options struct {
 	WindowBits int  // of permessage-deflate in both directions; 0: the library's default
 	Broadcast  bool // send each message to all connections, the sender's included
 	Topics     bool // send each message to the subscribers of its sender's topic; see TopicOf
+	Work       int  // steps that the handler computes before it echoes; see Compute
 
 	// PEM files of a certificate and its key, of a Peer with OwnTLS; else
 	// empty.
@@ -138,6 +139,7 @@ func parse(p Peer, args []string) (*flags, error) {
 	set.IntVar(&f.WindowBits, "window-bits", 0, "with -deflate: `bits` of both windows, 9 to 15; 0: the library's default")
 	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to all connections")
 	set.BoolVar(&f.Topics, "topics", false, "send each message to the subscribers of its sender's topic")
+	set.IntVar(&f.Work, "work", 0, "`steps` that the handler computes before it echoes, of about 2 ns each")
 	set.IntVar(&f.MaxMessage, "max-message", 32<<20, "`bytes` of the longest message")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -152,6 +154,7 @@ func parse(p Peer, args []string) (*flags, error) {
 		unsupported(f.WindowBits != 0 && f.WindowBits != maxWindowBits, "-window-bits", p.NoWindowBits),
 		unsupported(f.Broadcast, "-broadcast", p.NoBroadcast),
 		unsupported(f.Topics, "-topics", p.NoTopics),
+		unsupported(f.Work > 0, "-work", p.NoWork),
 	)
 }
 

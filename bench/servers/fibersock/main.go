@@ -43,6 +43,7 @@ func run(ln net.Listener, o serve.Options) error {
 			_ = s.Broadcast(op, p) // a received message is valid
 			return
 		}
+		serve.Compute(o.Work)
 		_ = c.Send(op, p) // a connection that is lost is reported to the server
 	}
 	return listen(s, ln)

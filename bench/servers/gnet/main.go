@@ -24,6 +24,7 @@ func main() {
 		NoTLS:     "gnet has no TLS",
 		NoDeflate: "the compressor's state would stay with the connection: the server keeps gobwas/ws without it",
 		NoTopics:  "neither library has topics, nor has the server",
+		NoWork:    "the server has no handler that computes",
 		Listen:    listen,
 	})
 }

@@ -20,6 +20,7 @@ func main() {
 		Notes: "zero-copy upgrade; own one-shot epoll poller, a pool of 128 goroutines; buffers as in gobwas, lent to a connection with input; " +
 			"broadcast: CompileFrame and a loop of Write",
 		NoTopics:  "the server has no topics",
+		NoWork:    "the server has no handler that computes",
 		NoTLS:     "a poller of sockets does not see the read-ahead of crypto/tls; in the article a proxy terminates TLS",
 		NoDeflate: "the compressor's state would stay with the connection, which the article avoids",
 		Serve:     run,

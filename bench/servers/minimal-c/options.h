@@ -59,6 +59,10 @@ static void parse_options(int argc, char **argv)
 			fprintf(stderr, "minimal-c: -topics: it has no topics\n");
 			exit(UNSUPPORTED);
 		}
+		if (strcmp(name, "work") == 0) {
+			fprintf(stderr, "minimal-c: -work: it has no handler that computes\n");
+			exit(UNSUPPORTED);
+		}
 		if (deflate && !is_true(value))
 			continue;
 		if (deflate || strcmp(name, "cert") == 0 || strcmp(name, "key") == 0) {

@@ -21,6 +21,7 @@ func main() {
 		Loop:      "goroutines",
 		Notes:     "net.Conn only; one read, unmasked in place, one write; frame by frame; checks next to nothing; broadcast: a loop of Write",
 		NoTopics:  "the server has no topics",
+		NoWork:    "the server has no handler that computes",
 		NoDeflate: "it has no permessage-deflate",
 		Serve:     run,
 	})

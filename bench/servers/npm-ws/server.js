@@ -8,7 +8,7 @@ const fs = require('fs');
 const path = require('path');
 
 const defaults = {
-	addr: '127.0.0.1:0', cert: '', key: '', cpus: '', deflate: false, takeover: false, 'window-bits': 0, broadcast: false, topics: false, 'max-message': 32 << 20,
+	addr: '127.0.0.1:0', cert: '', key: '', cpus: '', deflate: false, takeover: false, 'window-bits': 0, broadcast: false, topics: false, work: 0, 'max-message': 32 << 20,
 };
 
 function fail(text) {
@@ -30,6 +30,10 @@ function parse(args) {
 }
 
 const flags = parse(process.argv.slice(2));
+if (flags.work > 0) {
+	console.error('npm-ws: -work: it has no handler that computes');
+	process.exit(3);
+}
 if (flags.cpus !== '') { // all threads; those that it starts inherit the processors
 	require('child_process').execFileSync('taskset', ['-acp', flags.cpus, String(process.pid)]);
 }

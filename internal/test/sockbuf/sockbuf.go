@@ -7,6 +7,8 @@ import (
 	"context"
 	"net"
 	"syscall"
+
+	"github.com/fibersock/fibersock/internal/test/loopback"
 )
 
 // Size is the requested size of each buffer in bytes. Linux doubles it.
@@ -16,11 +18,11 @@ const Size = 64 << 10
 // buffer of one end, the receive buffer of the other, and the overhead of both.
 const Most = 8 * Size
 
-// Listen listens on a port of the loopback interface. Accepted connections
+// Listen listens on a port of [loopback.Address]. Accepted connections
 // inherit the buffer sizes.
 func Listen() (net.Listener, error) {
 	cfg := net.ListenConfig{Control: control}
-	return cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	return cfg.Listen(context.Background(), "tcp", loopback.Address())
 }
 
 // Dial connects to addr.

@@ -1,4 +1,4 @@
-//go:build !portable && !386 && !s390x
+//go:build !386 && !s390x
 
 package netloop
 
@@ -10,4 +10,5 @@ const (
 	sysReceive = syscall.SYS_RECVFROM
 	sysSend    = syscall.SYS_SENDTO
 	noSignal   = syscall.MSG_NOSIGNAL
+	finFollows = syscall.MSG_NOSIGNAL | syscall.MSG_MORE
 )

@@ -41,14 +41,14 @@ func (e *Endpoint) HasBackpressure() bool { return e.sender.blocking() != nil }
 // it, is being written under Backpressure. The output is then not complete,
 // even if State is Closed.
 func (e *Endpoint) WriteBlocked() bool {
-	ext := e.sender.ext.Load()
+	ext := e.sender.ext()
 	return ext != nil && ext.blocked.Load()
 }
 
 // blocking returns the blocking of SetBackpressure, nil if a write does not
 // block.
 func (s *sender) blocking() blockingWriter {
-	if ext := s.ext.Load(); ext != nil {
+	if ext := s.ext(); ext != nil {
 		return ext.blocking
 	}
 	return nil
@@ -58,7 +58,7 @@ func (s *sender) blocking() blockingWriter {
 // payload of size bytes. It reports false if there was nothing to wait for. The
 // caller holds mu before and after.
 func (b blocking) awaitSpace(s *sender, size int) (waited bool) {
-	if s.sendErr() != nil || b.Space(serverHead+size) > 0 {
+	if s.endState() != open || b.Space(serverHead+size) > 0 {
 		return false
 	}
 	s.unlock()

@@ -202,10 +202,10 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if !s.transition(localClose, nil, closeFrame{code, reason}) {
-		return e.closeCause(s.sendErr())
+		return e.closeCause(s.ended())
 	}
 	s.flushControl()
-	if failed := s.ext.Load().failed.Load(); failed != nil {
+	if failed := s.ensureExt().failed.Load(); failed != nil {
 		return e.closeCause(&failed.lost)
 	}
 	return nil
@@ -219,7 +219,7 @@ func (e *Endpoint) end(ev closeEvent, why *outcome, frame closeFrame) (ended boo
 	if !s.transition(ev, why, frame) {
 		return false, e.Err()
 	}
-	if background := e.config().background; background == nil && s.ext.Load().queue.closing() {
+	if background := e.config().background; background == nil && s.ensureExt().queue.closing() {
 		s.mu.Lock()
 		s.unlock()
 	} else {
@@ -233,7 +233,7 @@ func (e *Endpoint) end(ev closeEvent, why *outcome, frame closeFrame) (ended boo
 // or queued: NoStatusReceived if it is empty, 0 if there is none. first reports
 // whether Close sent it before the peer's Close arrived.
 func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
-	ext := e.sender.ext.Load()
+	ext := e.sender.ext()
 	if ext == nil {
 		return 0, false
 	}

@@ -272,7 +272,7 @@ func (w *world) possible(event string) bool {
 	case w.kind != "Backpressure" && (event == "stall" && slices.Contains(w.calls, "Send") || event == "Send" && w.room < plenty && w.e.sender.position != betweenMessages):
 		return false // the same, when it is woken
 	case event == "Ping arrives":
-		return w.e.sender.ext.Load() == nil || len(content(&w.e.sender.ext.Load().queue).pongs) < 1
+		return w.e.sender.ext() == nil || len(content(&w.e.sender.ext().queue).pongs) < 1
 	case event == "stall":
 		return w.room == plenty && w.err == nil
 	case event == "resume":

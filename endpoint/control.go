@@ -164,7 +164,7 @@ func (s *sender) flushSoon(background func(func())) {
 // mustFlush reports whether flushControl has something to do. inside is set
 // while a frame is incomplete.
 func (s *sender) mustFlush(inside bool) bool {
-	ext := s.ext.Load()
+	ext := s.ext()
 	return ext != nil && (ext.queue.wake.Load() || !inside && ext.queue.frames.Load())
 }
 
@@ -175,7 +175,7 @@ func (s *sender) flushControl() {
 	if !s.mustFlush(inside) {
 		return
 	}
-	ext := s.ext.Load()
+	ext := s.ensureExt()
 	var flushed []chan struct{}
 	if ext.queue.wake.Swap(false) {
 		s.wakeWaiters()
@@ -212,7 +212,7 @@ func closeAll(waiting []chan struct{}) {
 // that. The caller holds mu.
 func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) bool {
 	state := s.endState()
-	ext := s.ext.Load() // after the state, which another goroutine may change: with any but open there is one
+	ext := s.ext() // after the state, which another goroutine may change: with any but open there is one
 	if ext != nil && ext.broken() {
 		return false
 	}

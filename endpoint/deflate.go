@@ -88,8 +88,8 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 	if form.payload == 0 {
 		return nil
 	}
-	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
-		ext.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
+	if rare := s.rare.Load(); rare != nil && rare.compressor != nil {
+		rare.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
 	}
 	countCompressed(s, 1, m.payload, form.payload)
 	return form
@@ -121,11 +121,26 @@ func compressPrepared(compress func(dst, p []byte) ([]byte, bool), m *Prepared) 
 
 // compressorOf returns the Compressor of s. The caller holds mu.
 func (c compression) compressorOf(s *sender) Compressor {
-	ext := s.ensureExt()
-	if ext.compressor == nil {
-		ext.compressor = c.NewCompressor()
+	if rare := s.rare.Load(); rare != nil && rare.compressor != nil {
+		return rare.compressor.(Compressor)
 	}
-	return ext.compressor.(Compressor)
+	compressor := c.NewCompressor()
+	s.changeRare(func(rare *senderRare) { rare.compressor = compressor })
+	return compressor
+}
+
+// changeRare replaces rare by a copy that change has changed.
+func (s *sender) changeRare(change func(*senderRare)) {
+	for {
+		old, rare := s.rare.Load(), new(senderRare)
+		if old != nil {
+			*rare = *old
+		}
+		change(rare)
+		if s.rare.CompareAndSwap(old, rare) {
+			return
+		}
+	}
 }
 
 // countCompressed counts compressed messages, or parts of one.

@@ -118,7 +118,7 @@ func closedByUs(err error) bool {
 
 // outcome returns how the connection ended, nil if it has not.
 func (e *Endpoint) outcome() *outcome {
-	if ext := e.sender.ext.Load(); ext != nil {
+	if ext := e.sender.ext(); ext != nil {
 		return ext.outcome.Load()
 	}
 	return nil

@@ -201,11 +201,13 @@ func (i *inflating) append(r *receiver, out *buffer, p []byte, last bool, limit 
 
 // decompressorOf returns the Decompressor of e.
 func (c compression) decompressorOf(e *Endpoint) Decompressor {
-	ext := e.sender.ensureExt()
-	if ext.decompressor == nil {
-		ext.decompressor = c.NewDecompressor()
+	s := &e.sender
+	if rare := s.rare.Load(); rare != nil && rare.decompressor != nil {
+		return rare.decompressor.(Decompressor)
 	}
-	return ext.decompressor.(Decompressor)
+	decompressor := c.NewDecompressor()
+	s.changeRare(func(rare *senderRare) { rare.decompressor = decompressor })
+	return decompressor
 }
 
 // idle is called when the rest of a message has not arrived.

@@ -117,7 +117,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	if final {
 		s.setPosition(betweenMessages)
-		if ext := s.ext.Load(); ext != nil {
+		if ext := s.ext(); ext != nil {
 			ext.messageOpen.Store(false)
 		}
 	}
@@ -131,7 +131,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 // MessageOpen reports whether a message is being sent in fragments: other
 // messages wait for its end, for which there may be no other writer.
 func (e *Endpoint) MessageOpen() bool {
-	ext := e.sender.ext.Load()
+	ext := e.sender.ext()
 	return ext != nil && ext.messageOpen.Load()
 }
 

@@ -76,7 +76,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		return false
 	}
 	defer s.unlock()
-	if s.sendErr() != nil {
+	if s.endState() != open {
 		return true
 	}
 	if s.position != betweenMessages {

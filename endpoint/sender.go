@@ -26,7 +26,7 @@ type sender struct {
 	counters *Counters                 // nil: frames are not counted
 	cork     atomic.Pointer[collector] // a *Cork; nil: frames are not collected; written under mu, except in Endpoint.Cork
 
-	ext atomic.Pointer[senderExt] // nil until ensureExt
+	rare atomic.Pointer[senderRare] // nil until one of its fields is needed
 }
 
 // position is the place of the next byte in the stream of frames.
@@ -48,35 +48,59 @@ const (
 // serverHead is the size in bytes of the longest header without a masking key.
 const serverHead = wire.MaxHeaderSize - 4
 
+// senderRare holds the fields that no idle sender of a server needs without
+// compression. Its fields are not changed: rare is replaced by a copy.
+type senderRare struct {
+	_ [0]func() // not comparable: programs are smaller
+
+	ext *senderExt // nil until ensureExt
+
+	// Of the types Compressor and Decompressor, which the linker leaves out of
+	// programs without compression.
+	compressor   any // nil until a message is compressed; used under sender.mu
+	decompressor any // nil until a compressed message arrives; of the receiving goroutine
+}
+
 // senderExt holds the fields that most senders of a server need at the end of
 // the connection only. Goroutines without mu may read the atomic ones and the
 // queue.
 type senderExt struct {
+	rare        senderRare              // sender.rare, unless that was replaced: one allocation
 	keys        *rand.ChaCha8           // masking keys; nil for a server
-	sentClose   atomic.Uint32           // see SentClose; 0: no Close
 	failed      atomic.Pointer[outcome] // of the failed write; only lost is used
 	lost        atomic.Pointer[outcome] // set by TransportClosed
 	outcome     atomic.Pointer[outcome] // nil until the state is closed
 	waiters     []chan struct{}         // closed by wakeWaiters; guarded by sender.mu
 	queue       controlQueue
 	blocking    blockingWriter // nil: a write does not block; set before the endpoint is shared
-	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
 	rates       *rates         // of the receiving goroutine; nil until a rate is limited
+	sentClose   atomic.Uint32  // see SentClose; 0: no Close
+	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
 	messageOpen atomic.Bool    // see MessageOpen; written under sender.mu
+}
 
-	// Of the types Compressor and Decompressor, which the linker leaves out of
-	// programs without compression.
-	compressor   any // nil until a message is compressed; guarded by sender.mu
-	decompressor any // nil until a compressed message arrives; of the receiving goroutine
+// ext returns the fields of senderExt, nil until ensureExt.
+func (s *sender) ext() *senderExt {
+	if rare := s.rare.Load(); rare != nil {
+		return rare.ext
+	}
+	return nil
 }
 
 // ensureExt returns ext, allocated on the first call.
 func (s *sender) ensureExt() *senderExt {
-	if ext := s.ext.Load(); ext != nil {
-		return ext
+	for {
+		old := s.rare.Load()
+		if old != nil && old.ext != nil {
+			return old.ext
+		}
+		ext := new(senderExt)
+		if old != nil {
+			ext.rare = *old
+		}
+		ext.rare.ext = ext
+		s.rare.CompareAndSwap(old, &ext.rare)
 	}
-	s.ext.CompareAndSwap(nil, new(senderExt))
-	return s.ext.Load()
 }
 
 // lockForMessage takes the lock for the first frame of a message, with a
@@ -93,7 +117,7 @@ func (s *sender) lockForMessage(size int) {
 // after.
 func (s *sender) awaitMessage(size int) {
 	for s.waitPosition(betweenMessages) {
-		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
+		if b := s.ensureExt().blocking; b == nil || !b.awaitSpace(s, size) {
 			return
 		}
 	}
@@ -102,7 +126,7 @@ func (s *sender) awaitMessage(size int) {
 // waitPosition waits, without mu, for a position up to last. It reports whether
 // data may still be sent. The caller holds mu before and after.
 func (s *sender) waitPosition(last position) bool {
-	for s.position > last && s.sendErr() == nil {
+	for s.position > last && s.endState() == open {
 		turn := make(chan struct{})
 		ext := s.ensureExt()
 		ext.waiters = append(ext.waiters, turn)
@@ -110,7 +134,7 @@ func (s *sender) waitPosition(last position) bool {
 		<-turn
 		s.mu.Lock()
 	}
-	return s.sendErr() == nil
+	return s.endState() == open
 }
 
 // setPosition sets the position and wakes the senders that wait for one. The
@@ -122,7 +146,7 @@ func (s *sender) setPosition(p position) {
 
 // wakeWaiters wakes the senders in waitPosition. The caller holds mu.
 func (s *sender) wakeWaiters() {
-	if ext := s.ext.Load(); ext != nil {
+	if ext := s.ext(); ext != nil {
 		closeAll(ext.waiters)
 		ext.waiters = nil
 	}
@@ -149,7 +173,12 @@ func (s *sender) sendErr() error {
 	if s.endState() == open {
 		return nil
 	}
-	if failed := s.ext.Load().failed.Load(); failed != nil {
+	return s.ended()
+}
+
+// ended is sendErr when the state is not open.
+func (s *sender) ended() error {
+	if failed := s.ensureExt().failed.Load(); failed != nil {
 		return &failed.lost
 	}
 	return ErrClosed
@@ -275,7 +304,7 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
-	if ext := s.ext.Load(); ext != nil && ext.keys != nil {
+	if ext := s.ext(); ext != nil && ext.keys != nil {
 		h.Masked, h.Key = true, wire.MaskingKey(ext.keys.Uint64())
 	}
 	b := wire.AppendHeader(buf.bytes, h)

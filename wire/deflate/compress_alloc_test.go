@@ -8,6 +8,7 @@ package deflate_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/test/traffic"
@@ -44,4 +45,35 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A window of 9 bits takes no more memory of the runtime than its size. A
+// window that is dropped and begun again takes no other memory.
+func TestMemoryOfWindowsOfNineBits(t *testing.T) {
+	inUse := func() int {
+		runtime.GC()
+		runtime.GC() // the second one empties pools
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapInuse)
+	}
+	const size = 512
+	text := traffic.Random(rand.New(rand.NewPCG(17, 18)), size)
+	windows := make([]deflate.Compressor, 1<<14) // 8 MiB: other memory of the test matters little
+	for i := range windows {
+		windows[i].Init(deflate.CompressorOptions{WindowBits: 9, Takeover: true})
+	}
+	before := inUse()
+	for i := range windows {
+		windows[i].AddPlain(text)
+	}
+	if each := (inUse() - before) / len(windows); each < size-size/50 || each > size+size/50 {
+		t.Errorf("a window of %d bytes takes %d", size, each)
+	}
+
+	c := &windows[0]
+	if n := testing.AllocsPerRun(1000, func() { c.Forget(); c.AddPlain(text) }); n != 0 {
+		t.Errorf("beginning a window again: %v allocations", n)
+	}
+	runtime.KeepAlive(windows)
 }

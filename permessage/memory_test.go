@@ -57,37 +57,54 @@ func TestMemoryOfConnections(t *testing.T) {
 		}
 
 		cfg := endpoint.NewSharedConfig(endpoint.Config{Role: endpoint.Server, Compression: compression})
-		many := int64(c.many)
-		before := heap()
-		ends := make([]endpoint.Endpoint, many)
-		for i := range ends {
-			ends[i].Init(io.Discard, cfg)
-		}
-		idle := heap() - before
-		if without := many * (200 + 64); idle > without {
-			t.Errorf("%s: an idle endpoint has %d bytes", name, idle/many)
-		}
-		for i := range ends {
-			e := &ends[i]
-			for b := []byte(in.String()); len(b) > 0; {
-				ev, n := e.Receive(time.Time{}, b)
-				b = b[n:]
-				if ev.Kind != endpoint.KindMessage {
-					t.Fatalf("got %+v", ev)
-				}
-				if err := e.Send(wire.Text, ev.Payload); err != nil {
-					t.Fatal(err)
-				}
+		windows := c.most - states
+		var idle, each int64
+		for range attempts {
+			idle, each = memoryOf(t, cfg, c.many, in.String())
+			if each <= c.most && each >= windows-windows/50 {
+				break
 			}
-			e.Receive(time.Time{}, nil)
 		}
-		each := (heap() - before - idle) / many
+		if idle > 200+64 {
+			t.Errorf("%s: an idle endpoint has %d bytes", name, idle)
+		}
 		t.Logf("%s: %d bytes, limit %d", name, each, c.most)
-		if windows := c.most - states; each > c.most || each < windows-windows/50 { // other memory of the program may have become free
+		if each > c.most || each < windows-windows/50 {
 			t.Errorf("%s: a connection costs %d bytes, want the windows and at most %d in all", name, each, c.most)
 		}
-		runtime.KeepAlive(ends)
 	}
+}
+
+// attempts are the times that memory is measured. Goroutines of earlier tests may
+// free some of theirs meanwhile.
+const attempts = 10
+
+// memoryOf returns the bytes of an endpoint without messages, and of one that
+// has received and echoed the frames in, beside that. It makes many of them.
+func memoryOf(t *testing.T, cfg *endpoint.SharedConfig, many int, in string) (idle, each int64) {
+	before := heap()
+	ends := make([]endpoint.Endpoint, many)
+	for i := range ends {
+		ends[i].Init(io.Discard, cfg)
+	}
+	idle = heap() - before
+	for i := range ends {
+		e := &ends[i]
+		for b := []byte(in); len(b) > 0; {
+			ev, n := e.Receive(time.Time{}, b)
+			b = b[n:]
+			if ev.Kind != endpoint.KindMessage {
+				t.Fatalf("got %+v", ev)
+			}
+			if err := e.Send(wire.Text, ev.Payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Receive(time.Time{}, nil)
+	}
+	each = (heap() - before - idle) / int64(many)
+	runtime.KeepAlive(ends)
+	return idle / int64(many), each
 }
 
 // states are the bytes beside the windows: the Compressor, the Decompressor and

@@ -114,23 +114,25 @@ func TestParseSeesEveryByte(t *testing.T) {
 
 func TestStreamsSeeFaults(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		gaps bool
-		seqs []uint32
-		from uint32
-		want string
+		name  string
+		drops server.SlowPolicy
+		seqs  []uint32
+		from  uint32
+		want  string
 	}{
 		{name: "in order", seqs: []uint32{0, 1, 2}},
 		{name: "exchanged", seqs: []uint32{0, 2, 1}, want: "message 2 of stream 3 arrived, message 1 is missing"},
 		{name: "lost", seqs: []uint32{0, 2}, want: "arrived, message 1 is missing"},
 		{name: "the first is lost", seqs: []uint32{1}, want: "arrived, message 0 is missing"},
 		{name: "doubled", seqs: []uint32{0, 0}, want: "message 0 of stream 3 arrived after message 0"},
-		{name: "dropped", gaps: true, seqs: []uint32{4, 9}},
-		{name: "dropped and exchanged", gaps: true, seqs: []uint32{4, 9, 8}, want: "arrived after message 9"},
+		{name: "dropped", drops: server.SlowDropOldest, seqs: []uint32{4, 9}},
+		{name: "dropped and exchanged", drops: server.SlowDropOldest, seqs: []uint32{4, 9, 8}, want: "arrived after message 9"},
 		{name: "a broadcast that began before", from: broadcast, seqs: []uint32{5, 6, 7}},
+		{name: "Send has reported the dropped message", drops: server.SlowDropNewest, seqs: []uint32{0, 2}, want: "arrived, message 1 is missing"},
+		{name: "a broadcast that was dropped", drops: server.SlowDropNewest, from: broadcast, seqs: []uint32{5, 7}},
 		{name: "a broadcast with a gap", from: broadcast, seqs: []uint32{5, 7}, want: "arrived, message 6 is missing"},
 	} {
-		s := streams{gaps: c.gaps}
+		s := streams{drops: c.drops}
 		var err error
 		for _, seq := range c.seqs {
 			err = errors.Join(err, s.check(message{source: 3 | c.from, seq: seq}))

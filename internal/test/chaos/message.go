@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+
+	"github.com/fibersock/fibersock/server"
 )
 
 // message is the head of every message, in both directions. The peer's head
@@ -99,8 +101,21 @@ func streamName(source uint32) string {
 
 // streams checks the order of messages that arrive at one end of a connection.
 type streams struct {
-	next map[uint32]uint32
-	gaps bool // the server may drop messages that Send has accepted
+	next  map[uint32]uint32
+	drops server.SlowPolicy
+}
+
+// mayMiss reports whether messages of a source may be missing: the server has
+// dropped some that Send has accepted, or broadcasts, of which Send reports
+// nothing, or broadcasts began before the connection was open.
+func (s *streams) mayMiss(source uint32, known bool) bool {
+	switch s.drops {
+	case server.SlowDropOldest:
+		return true
+	case server.SlowDropNewest:
+		return source&broadcast != 0
+	}
+	return source&broadcast != 0 && !known
 }
 
 // check checks the next message.
@@ -112,7 +127,7 @@ func (s *streams) check(m message) error {
 	s.next[m.source] = m.seq + 1
 	switch {
 	case m.seq == want:
-	case m.seq > want && (s.gaps || m.source&broadcast != 0 && !known): // a broadcast began before the connection was open
+	case m.seq > want && s.mayMiss(m.source, known):
 	case m.seq < want:
 		return fmt.Errorf("message %d of stream %s arrived after message %d", m.seq, streamName(m.source), want-1)
 	default:

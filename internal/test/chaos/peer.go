@@ -179,7 +179,7 @@ func (p *peer) start() {
 
 // read reads and checks frames until the connection ends, and returns why.
 func (p *peer) read() error {
-	in := streams{gaps: p.target.dropsOldest()}
+	in := streams{drops: p.target.policy}
 	defer func() { p.end.received = in.next }()
 	buf := append(make([]byte, 0, 256<<10), p.rest...)
 	var message []byte // in fragments

@@ -135,11 +135,11 @@ type Socket interface {
 	Resume()
 
 	// CloseWrite ends the output: Conn.EndBatch is called, the write buffer is
-	// flushed, then the socket is closed for writing, and input is discarded. The socket is closed when
-	// the peer closes its side, but no later than Config.Linger, counted from
-	// the return of Conn.Received if that is running. If exchanged is true, the
-	// peer expects no more: the socket is closed as soon as the output is
-	// flushed, if no input is unread.
+	// flushed, then the socket is closed for writing, and input is discarded.
+	// The socket is closed when the peer closes its side, but no later than
+	// Config.Linger, counted from the return of Conn.Received if that is
+	// running. If exchanged is true, the peer expects no more: the socket is
+	// closed as soon as the output is flushed, if no input is unread.
 	CloseWrite(exchanged bool)
 
 	// Abort discards the write buffer and ends the connection. Conn.Closed

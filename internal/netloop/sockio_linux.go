@@ -15,7 +15,10 @@ func sysRead(fd int32, p []byte) (int, error) {
 	for {
 		if raceDetector {
 			n, err := syscall.Read(int(fd), p)
-			return max(n, 0), err
+			if err == syscall.EINTR {
+				continue
+			}
+			return max(n, 0), err // package syscall has -1 with an error
 		}
 		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
@@ -29,11 +32,14 @@ func sysRead(fd int32, p []byte) (int, error) {
 
 // sysWrite writes to a socket that does not block, as sysRead reads.
 func sysWrite(fd int32, p []byte) (int, error) {
-	if len(p) > blockingSize || raceDetector {
-		n, err := syscall.Write(int(fd), p)
-		return max(n, 0), err // package syscall has -1 with an error
-	}
 	for {
+		if len(p) > blockingSize || raceDetector {
+			n, err := syscall.Write(int(fd), p)
+			if err == syscall.EINTR {
+				continue
+			}
+			return max(n, 0), err
+		}
 		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), noSignal, 0, 0)
 		if errno == 0 {
 			return int(n), nil

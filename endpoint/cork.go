@@ -121,11 +121,12 @@ func (k *Cork) collectPrepared(s *sender, m *Prepared) error {
 
 // write writes the collected frames and p after them.
 func (k *Cork) write(s *sender, p []byte) error {
-	frames, sent := k.frames, k.sent
-	k.frames, k.sent = frames[:0], FrameCount{}
 	if s.counters != nil {
-		s.counters.Sent.add(&sent)
+		s.counters.Sent.add(&k.sent)
 	}
+	k.sent = FrameCount{}
+	frames := k.frames
+	k.frames = frames[:0]
 	return s.noteWrite(s.w.(VectorWriter).Writev(frames, p))
 }
 

@@ -150,7 +150,8 @@ func (r *receiver) flushCount(c *Counters) {
 		return
 	}
 	if c != nil {
-		c.Received.add(&FrameCount{Messages: uint64(r.counted), Bytes: uint64(r.countedBytes)})
+		c.Received.messages.Add(uint64(r.counted))
+		addNonZero(&c.Received.bytes, uint64(r.countedBytes))
 	}
 	r.counted, r.countedBytes = 0, 0
 }

@@ -108,16 +108,20 @@ func (s *sender) ensureExt() *senderExt {
 // and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
-	if s.position > betweenMessages || s.blocking() != nil {
+	if s.mayWait() {
 		s.awaitMessage(size)
 	}
 }
+
+// mayWait reports whether awaitMessage must be called. Without Backpressure, rare
+// is seldom set. The caller holds mu.
+func (s *sender) mayWait() bool { return s.position > betweenMessages || s.rare.Load() != nil }
 
 // awaitMessage is the waiting of lockForMessage. The caller holds mu before and
 // after.
 func (s *sender) awaitMessage(size int) {
 	for s.waitPosition(betweenMessages) {
-		if b := s.ensureExt().blocking; b == nil || !b.awaitSpace(s, size) {
+		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
 			return
 		}
 	}
@@ -220,7 +224,10 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 		}
 	}
 	s := &e.sender
-	s.lockForMessage(len(p))
+	s.mu.Lock()
+	if s.mayWait() {
+		s.awaitMessage(len(p))
+	}
 	if k := s.cork.Load(); k != nil && s.endState() == open && len(p) <= e.config().maxFrame && (*k).add(finBit|byte(op), p) {
 		s.unlock()
 		return nil

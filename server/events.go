@@ -16,19 +16,26 @@ import (
 // receive consumes bytes from the loop; see loopconn.go.
 func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
-	defer c.left()
 	returned := false
 	defer func() {
-		if !c.isOpening() {
-			c.endpoint.FlushCounters()
-		}
 		if !returned {
+			defer c.left()
+			c.flushCounters()
 			rest, ok = nil, c.panicked(recover())
 		}
 	}()
 	rest, ok = c.receiveEvents(b)
 	returned = true
+	c.flushCounters()
+	c.left()
 	return rest, ok
+}
+
+// flushCounters counts the frames that have arrived.
+func (c *Conn) flushCounters() {
+	if !c.isOpening() {
+		c.endpoint.FlushCounters()
+	}
 }
 
 // left notes that no handler runs any more.

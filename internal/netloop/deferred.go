@@ -123,7 +123,7 @@ func (p *poller) flushDeferred() {
 // caller leads a poller. It reports whether it has. The caller holds mu.
 func (s *PolledSocket) deferOutput(a, b []byte) bool {
 	n := len(a) + len(b)
-	if n == 0 || s.out.size()+n > maxDeferred || s.state != stateOpen || s.out == nil && s.flags&flagHandling != 0 {
+	if n == 0 || s.out.size()+n > maxDeferred || s.state != stateOpen {
 		return false
 	}
 	p := s.poller.guard.caller()

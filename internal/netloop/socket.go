@@ -448,7 +448,6 @@ const (
 // nextTask returns the owner's work, and notes that handlers will be called.
 func (s *PolledSocket) nextTask() (do task) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
 	case s.interest == 0:
 		do.kind = taskEnd
@@ -468,6 +467,7 @@ func (s *PolledSocket) nextTask() (do task) {
 			do.kind = taskDiscard
 		}
 	}
+	s.mu.Unlock() // a deferred call is slower
 	return do
 }
 
@@ -499,7 +499,6 @@ func (s *PolledSocket) callWritable(w *worker) {
 func (s *PolledSocket) returned(ok bool) {
 	s.conn.EndBatch()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.flags &^= flagHandling
 	if s.repliesUnread() && s.state.delivers() {
 		s.paused |= pausedBacklog
@@ -508,6 +507,7 @@ func (s *PolledSocket) returned(ok bool) {
 	if !ok {
 		s.step(eventRefused)
 	}
+	s.mu.Unlock()
 }
 
 // repliesUnread reports whether the peer does not read the replies to its

@@ -40,7 +40,8 @@ func (s *PolledSocket) put(a, b []byte) error {
 	if !s.state.writes() {
 		return net.ErrClosed
 	}
-	if !s.backlogged() {
+	own := s.out == nil && s.flags&flagHandling != 0 // output of the socket's own handler, which is not deferred
+	if !own && !s.backlogged() {
 		if s.deferOutput(a, b) {
 			return s.failure()
 		}

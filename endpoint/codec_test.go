@@ -31,10 +31,11 @@ type copyCodec struct {
 	parked int    // calls of Decompressor.Park
 }
 
-func (c *copyCodec) NewCompressor() endpoint.Compressor     { return copyCompressor{c} }
-func (c *copyCodec) NewDecompressor() endpoint.Decompressor { return &repeating{codec: c} }
-func (c *copyCodec) Threshold() int                         { return c.threshold }
-func (c *copyCodec) String() string                         { return "copy" }
+func (c *copyCodec) NewCoder() endpoint.Coder {
+	return &copyCoder{copyCompressor{c}, repeating{codec: c}}
+}
+func (c *copyCodec) Threshold() int { return c.threshold }
+func (c *copyCodec) String() string { return "copy" }
 
 func (c *copyCodec) AppendShared(dst, p []byte) ([]byte, bool) {
 	c.shared++
@@ -42,6 +43,11 @@ func (c *copyCodec) AppendShared(dst, p []byte) ([]byte, bool) {
 		return dst, false
 	}
 	return append(dst, p...), true
+}
+
+type copyCoder struct {
+	copyCompressor
+	repeating
 }
 
 type copyCompressor struct{ codec *copyCodec }

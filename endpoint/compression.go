@@ -11,10 +11,9 @@ import (
 // handshake has negotiated (RFC 7692). One Codec serves any number of
 // endpoints, on any goroutines. Package permessage has one.
 type Codec interface {
-	// NewCompressor and NewDecompressor return the codec of one endpoint. They
-	// are called with the first message that needs it.
-	NewCompressor() Compressor
-	NewDecompressor() Decompressor
+	// NewCoder returns the Coder of one endpoint. It is called with the first
+	// compressed message, in either direction.
+	NewCoder() Coder
 
 	// AppendShared appends the compressed payload of a message to dst. All
 	// endpoints can send it, whatever they have sent before. It reports false
@@ -26,6 +25,14 @@ type Codec interface {
 
 	// String returns the negotiated extension with its parameters.
 	String() string
+}
+
+// Coder compresses and decompresses the messages of one endpoint. One goroutine
+// may call the methods of its Compressor while another one calls those of its
+// Decompressor.
+type Coder interface {
+	Compressor
+	Decompressor
 }
 
 // Compressor compresses the messages that an endpoint sends, in order. One

@@ -32,7 +32,7 @@ func (c compression) write(s *sender, cfg *SharedConfig, op wire.Opcode, p []byt
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	h := wire.Header{Fin: true, Opcode: op}
-	encoded, ok := c.compressorOf(s).AppendMessage(buf.bytes, p)
+	encoded, ok := c.coderOf(s).AppendMessage(buf.bytes, p)
 	buf.bytes = encoded // it may have grown in any case
 	if ok {
 		countCompressed(s, 1, len(p), len(encoded))
@@ -57,7 +57,7 @@ func (c compression) writeFragment(s *sender, cfg *SharedConfig, op wire.Opcode,
 		part := p[:min(len(p), deflatePart)]
 		p = p[len(part):]
 		h.Fin = final && len(p) == 0
-		buf.bytes = c.compressorOf(s).AppendFragment(buf.bytes[:0], part, h.Fin)
+		buf.bytes = c.coderOf(s).AppendFragment(buf.bytes[:0], part, h.Fin)
 		messages := 0
 		if h.Fin {
 			messages = 1
@@ -88,8 +88,8 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 	if form.payload == 0 {
 		return nil
 	}
-	if rare := s.rare.Load(); rare != nil && rare.compressor != nil {
-		rare.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
+	if rare := s.rare.Load(); rare != nil && rare.coder != nil {
+		rare.coder.(Coder).AddPlain(m.frame[len(m.frame)-m.payload:])
 	}
 	countCompressed(s, 1, m.payload, form.payload)
 	return form
@@ -97,7 +97,7 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 
 // singleForm is form for a message of PrepareSingle.
 func (c compression) singleForm(s *sender, m *Prepared) *Prepared {
-	form := compressPrepared(c.compressorOf(s).AppendMessage, m)
+	form := compressPrepared(c.coderOf(s).AppendMessage, m)
 	if form.payload == 0 {
 		return nil
 	}
@@ -119,27 +119,20 @@ func compressPrepared(compress func(dst, p []byte) ([]byte, bool), m *Prepared) 
 	return newPrepared(h, encoded)
 }
 
-// compressorOf returns the Compressor of s. The caller holds mu.
-func (c compression) compressorOf(s *sender) Compressor {
-	if rare := s.rare.Load(); rare != nil && rare.compressor != nil {
-		return rare.compressor.(Compressor)
-	}
-	compressor := c.NewCompressor()
-	s.changeRare(func(rare *senderRare) { rare.compressor = compressor })
-	return compressor
-}
-
-// changeRare replaces rare by a copy that change has changed.
-func (s *sender) changeRare(change func(*senderRare)) {
+// coderOf returns the Coder of s, allocated on the first call. Its compressor is
+// used under mu, its decompressor by the receiving goroutine.
+func (c compression) coderOf(s *sender) Coder {
 	for {
-		old, rare := s.rare.Load(), new(senderRare)
+		old := s.rare.Load()
+		if old != nil && old.coder != nil {
+			return old.coder.(Coder)
+		}
+		rare := new(senderRare)
 		if old != nil {
-			*rare = *old
+			rare.ext = old.ext
 		}
-		change(rare)
-		if s.rare.CompareAndSwap(old, rare) {
-			return
-		}
+		rare.coder = c.NewCoder()
+		s.rare.CompareAndSwap(old, rare)
 	}
 }
 

@@ -76,7 +76,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	r := &e.receiver
 	m := &r.message
 	if m.inflating == nil {
-		m.inflating = newInflating(c.decompressorOf(e))
+		m.inflating = newInflating(c.coderOf(&e.sender))
 	}
 	i := m.inflating.(*inflating)
 	out, step, room := i.output(cfg, m)
@@ -197,17 +197,6 @@ func (i *inflating) append(r *receiver, out *buffer, p []byte, last bool, limit 
 	}
 	r.rest -= int64(n)
 	return n, pending, nil
-}
-
-// decompressorOf returns the Decompressor of e.
-func (c compression) decompressorOf(e *Endpoint) Decompressor {
-	s := &e.sender
-	if rare := s.rare.Load(); rare != nil && rare.decompressor != nil {
-		return rare.decompressor.(Decompressor)
-	}
-	decompressor := c.NewDecompressor()
-	s.changeRare(func(rare *senderRare) { rare.decompressor = decompressor })
-	return decompressor
 }
 
 // idle is called when the rest of a message has not arrived.

@@ -53,12 +53,8 @@ const serverHead = wire.MaxHeaderSize - 4
 type senderRare struct {
 	_ [0]func() // not comparable: programs are smaller
 
-	ext *senderExt // nil until ensureExt
-
-	// Of the types Compressor and Decompressor, which the linker leaves out of
-	// programs without compression.
-	compressor   any // nil until a message is compressed; used under sender.mu
-	decompressor any // nil until a compressed message arrives; of the receiving goroutine
+	ext   *senderExt // nil until ensureExt
+	coder any        // see coderOf; nil until there is a compressed message
 }
 
 // senderExt holds the fields that most senders of a server need at the end of

@@ -127,6 +127,16 @@ func (b *budget) close(a *account) {
 	b.unlink(a)
 }
 
+// budgetCoder is an endpoint.Coder with accounts.
+type budgetCoder struct {
+	*compressor
+	*decompressor
+}
+
+func newBudgetCoder(o *Deflate, out deflate.CompressorOptions, in deflate.DecompressorOptions) endpoint.Coder {
+	return budgetCoder{newCompressor(o, out), newDecompressor(o, in)}
+}
+
 // compressor is an endpoint.Compressor with an account.
 type compressor struct {
 	owner   *Deflate
@@ -181,8 +191,10 @@ func (c *compressor) AppendFragment(dst, p []byte, final bool) []byte {
 func (c *compressor) AddPlain(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.codec.AddPlain(p)
-	c.charge()
+	if c.codec.Size() > 0 { // see coder.AddPlain
+		c.codec.AddPlain(p)
+		c.charge()
+	}
 }
 
 // decompressor is an endpoint.Decompressor with an account.
@@ -193,7 +205,7 @@ type decompressor struct {
 	size    int64 // that of account
 }
 
-func newDecompressor(o *Deflate, opts deflate.DecompressorOptions) endpoint.Decompressor {
+func newDecompressor(o *Deflate, opts deflate.DecompressorOptions) *decompressor {
 	d := &decompressor{owner: o, account: new(account)}
 	d.Init(opts)
 	runtime.AddCleanup(d, o.budget.close, d.account)

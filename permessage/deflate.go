@@ -170,33 +170,39 @@ func (c codec) sides() (own, peer side) {
 	return own, peer
 }
 
-// NewCompressor returns a compressor with the agreed window or a smaller one.
-func (c codec) NewCompressor() endpoint.Compressor {
-	own, _ := c.sides()
-	bits := c.owner.windowBits()
-	if own.windowBits > 0 {
-		bits = min(bits, own.windowBits)
-	}
-	opts := deflate.CompressorOptions{WindowBits: bits, Takeover: !own.noContextTakeover, Level: int(c.owner.Level)}
-	if c.owner.MemoryBudget > 0 {
-		return newCompressor(c.owner, opts)
-	}
-	return deflate.NewCompressor(opts)
+// coder is an endpoint.Coder, in one allocation.
+type coder struct {
+	deflate.Compressor
+	deflate.Decompressor
 }
 
-// NewDecompressor returns a decompressor with the agreed window, 15 bits if
-// none is agreed.
-func (c codec) NewDecompressor() endpoint.Decompressor {
-	_, peer := c.sides()
-	bits := deflate.MaxWindowBits
+// AddPlain implements endpoint.Coder. A connection that has only shared messages
+// gets no window for them.
+func (c *coder) AddPlain(p []byte) {
+	if c.Compressor.Size() > 0 {
+		c.Compressor.AddPlain(p)
+	}
+}
+
+// NewCoder returns a compressor with the agreed window or a smaller one, and a
+// decompressor with the agreed window, 15 bits if none is agreed.
+func (c codec) NewCoder() endpoint.Coder {
+	own, peer := c.sides()
+	out := deflate.CompressorOptions{WindowBits: c.owner.windowBits(), Takeover: !own.noContextTakeover, Level: int(c.owner.Level)}
+	if own.windowBits > 0 {
+		out.WindowBits = min(out.WindowBits, own.windowBits)
+	}
+	in := deflate.DecompressorOptions{WindowBits: deflate.MaxWindowBits, Takeover: !peer.noContextTakeover}
 	if peer.windowBits > 0 {
-		bits = peer.windowBits
+		in.WindowBits = peer.windowBits
 	}
-	opts := deflate.DecompressorOptions{WindowBits: bits, Takeover: !peer.noContextTakeover}
 	if c.owner.MemoryBudget > 0 {
-		return newDecompressor(c.owner, opts)
+		return newBudgetCoder(c.owner, out, in)
 	}
-	return deflate.NewDecompressor(opts)
+	coder := new(coder)
+	coder.Compressor.Init(out)
+	coder.Decompressor.Init(in)
+	return coder
 }
 
 // AppendShared compresses a message for all connections.

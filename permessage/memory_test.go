@@ -61,7 +61,7 @@ func TestMemoryOfConnections(t *testing.T) {
 		var idle, each int64
 		fits := false
 		for n := 0; n < attempts && !fits; n++ {
-			idle, each = memoryOf(t, cfg, c.many, in.String())
+			idle, each = memoryOf(t, cfg, c.many, in.String(), func(e *endpoint.Endpoint, text []byte) error { return e.Send(wire.Text, text) })
 			fits = each <= c.most && each >= windows-windows/50
 		}
 		if idle > 200+64 {
@@ -78,9 +78,45 @@ func TestMemoryOfConnections(t *testing.T) {
 // free some of theirs meanwhile.
 const attempts = 10
 
+// A connection to which only messages for all connections are sent has no window
+// of the sender, also if it has received compressed ones.
+func TestSharedMessagesNeedNoWindow(t *testing.T) {
+	shared, err := endpoint.Prepare(wire.Text, []byte(strings.Repeat(tick(1), 20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, budget := range []int64{0, 1 << 30} {
+		deflate := &permessage.Deflate{MemoryBudget: budget}
+		answer := deflate.Answer(parse(t, "permessage-deflate; client_no_context_takeover"))
+		compression, err := deflate.Accepted(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered, err := deflate.Negotiated(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in strings.Builder
+		peer := endpoint.New(&in, endpoint.Config{Role: endpoint.Client, Compression: offered})
+		if err := peer.SendText(strings.Repeat(tick(0), 20)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := endpoint.NewSharedConfig(endpoint.Config{Role: endpoint.Server, Compression: compression})
+		const most = 1 << 10 // less than the text
+		each := int64(most)
+		for n := 0; n < attempts && each >= most; n++ {
+			_, each = memoryOf(t, cfg, 500, in.String(), func(e *endpoint.Endpoint, _ []byte) error { return e.SendPrepared(shared) })
+		}
+		if each >= most {
+			t.Errorf("budget %d: a connection costs %d bytes", budget, each)
+		}
+	}
+}
+
 // memoryOf returns the bytes of an endpoint without messages, and of one that
-// has received and echoed the frames in, beside that. It makes many of them.
-func memoryOf(t *testing.T, cfg *endpoint.SharedConfig, many int, in string) (idle, each int64) {
+// has received the frames in and sent replies, beside that. It makes many of
+// them.
+func memoryOf(t *testing.T, cfg *endpoint.SharedConfig, many int, in string, reply func(e *endpoint.Endpoint, text []byte) error) (idle, each int64) {
 	before := heap()
 	ends := make([]endpoint.Endpoint, many)
 	for i := range ends {
@@ -95,7 +131,7 @@ func memoryOf(t *testing.T, cfg *endpoint.SharedConfig, many int, in string) (id
 			if ev.Kind != endpoint.KindMessage {
 				t.Fatalf("got %+v", ev)
 			}
-			if err := e.Send(wire.Text, ev.Payload); err != nil {
+			if err := reply(e, ev.Payload); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +142,6 @@ func memoryOf(t *testing.T, cfg *endpoint.SharedConfig, many int, in string) (id
 	return idle / int64(many), each
 }
 
-// states are the bytes beside the windows: the Compressor, the Decompressor and
-// the fields of the endpoint that hold them. Sizes of the runtime's classes are
-// 32, 48 and 48 bytes.
-const states = 144
+// states are the bytes beside the windows: the coder, of 80 bytes, the fields of
+// the endpoint that hold it, of 24, and some of the runtime's.
+const states = 120

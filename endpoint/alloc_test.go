@@ -88,6 +88,17 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// An endpoint of a server needs no more memory when it has sent a message.
+func TestServersEndpointIsOneAllocation(t *testing.T) {
+	shared := endpoint.NewSharedConfig(endpoint.Config{Role: endpoint.Server})
+	n := allocations(func() {
+		e := new(endpoint.Endpoint)
+		e.Init(io.Discard, shared)
+		check.OK(t, e.Send(wire.Binary, nil))
+	})
+	check.Equal(t, n, 1, "allocations")
+}
+
 func TestSendingAllocatesNothing(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

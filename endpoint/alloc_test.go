@@ -88,6 +88,21 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// An endpoint of a server needs no more memory when it has sent a message and
+// answered a Ping.
+func TestServersEndpointIsOneAllocation(t *testing.T) {
+	shared := endpoint.NewSharedConfig(endpoint.Config{Role: endpoint.Server})
+	ping := whole(endpoint.Server, wire.Ping, "")
+	n := allocations(func() {
+		e := new(endpoint.Endpoint)
+		e.Init(io.Discard, shared)
+		check.OK(t, e.Send(wire.Binary, nil))
+		e.Receive(time.Time{}, ping)
+		e.Receive(time.Time{}, nil) // releases the payload
+	})
+	check.Equal(t, n, 1, "allocations")
+}
+
 func TestSendingAllocatesNothing(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

@@ -20,7 +20,8 @@ type window struct {
 	room    int
 	failed  error
 	out     bytes.Buffer
-	written int // calls of Written
+	written int    // calls of Written
+	during  func() // called by the next Write; nil: none
 }
 
 func newWindow(room int) *window {
@@ -34,6 +35,10 @@ func (w *window) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.failed != nil {
 		return 0, w.failed
+	}
+	if f := w.during; f != nil {
+		w.during = nil
+		f()
 	}
 	w.room -= len(p)
 	return w.out.Write(p)

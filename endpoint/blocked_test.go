@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -138,6 +139,29 @@ func TestCloseAloneFollowsABlockedFrame(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
+		if frames := w.frames(t); len(frames) != 2 || closeCode(frames[1]) != 4000 {
+			t.Errorf("wrote %v", frames)
+		}
+	})
+}
+
+// A FlushControl beside a blocked frame returns, and a queued Close still
+// follows the frame.
+func TestFlushBesideABlockedFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := withRoom(100)
+		sent, flushed := make(chan error, 1), make(chan struct{})
+		go func() { sent <- e.Send(wire.Binary, make([]byte, 1000)) }()
+		synctest.Wait()
+		check.Must(t, e.Close(4000, ""))
+		w.during = func() {
+			go func() { e.FlushControl(); close(flushed) }()
+			synctest.Wait() // it waits for the holder of the lock
+		}
+		w.grow(10, nil) // a part of the frame
+		<-flushed
+		w.grow(10_000, nil)
+		check.OK(t, <-sent)
 		if frames := w.frames(t); len(frames) != 2 || closeCode(frames[1]) != 4000 {
 			t.Errorf("wrote %v", frames)
 		}

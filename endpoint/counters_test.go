@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -110,6 +111,23 @@ func TestCountOfManyMessages(t *testing.T) {
 	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages + 1, Bytes: (messages + 1) * size}, "counted")
 	e.Receive(time.Time{}, whole(endpoint.Client, wire.Ping, ""))
 	check.Equal(t, c.Received.Load().Pings, 1, "counted Pings")
+}
+
+// ReceiveMessages counts as Receive does.
+func TestCountOfReceiveMessages(t *testing.T) {
+	const messages = 70_000 // more than 16 bits count
+	var c endpoint.Counters
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+	e.SetCounters(&c)
+	in := bytes.Repeat(whole(endpoint.Client, wire.Binary, "x"), messages)
+	n := 0
+	e.ReceiveMessages(in, func(wire.Opcode, []byte, bool) bool {
+		if n++; n == 100 {
+			check.Equal(t, c.Received.Load().Messages, 0, "counted before the input is used up")
+		}
+		return true
+	})
+	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages, Bytes: messages}, "counted")
 }
 
 // Counters of two processors share no cache line.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/flatepeer"
 	"github.com/fibersock/fibersock/internal/test/traffic"
 	"github.com/fibersock/fibersock/permessage"
@@ -358,6 +359,8 @@ func TestPreparedMessagesAreCompressedOnce(t *testing.T) {
 // before it. One that is not sent has no effect.
 func TestSinglePreparedMessages(t *testing.T) {
 	e, w := sending(t, endpoint.Server, takeover)
+	var c endpoint.Counters
+	e.SetCounters(&c)
 	var want []string
 	for n := range 4 {
 		m, err := endpoint.PrepareSingle(wire.Text, []byte(tick(n)))
@@ -380,6 +383,8 @@ func TestSinglePreparedMessages(t *testing.T) {
 	if !slices.Equal(texts, want) || slices.Contains(rsv1, false) {
 		t.Errorf("sent %q, compressed %v", texts, rsv1)
 	}
+	check.Equal(t, c.Sent.Load().Compressed, uint64(len(want)), "counted messages")
+	check.Equal(t, c.Sent.Load().DecodedBytes, uint64(len(strings.Join(want, ""))), "counted bytes")
 	if _, err := endpoint.PrepareSingle(wire.Ping, nil); !errors.Is(err, endpoint.ErrNotData) {
 		t.Errorf("a Ping: %v", err)
 	}

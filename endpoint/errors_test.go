@@ -38,6 +38,7 @@ func TestTextOfErrors(t *testing.T) {
 		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
 		{endpoint.ErrMessageUnfinished, "websocket: a message in fragments is incomplete; send its last fragment first", endpoint.ErrMessageUnfinished},
 		{endpoint.ErrMessageFinished, "websocket: the last fragment of the message is sent; start a new message", endpoint.ErrMessageFinished},
+		{endpoint.ErrMessageAbandoned, "websocket: the message was abandoned; start a new message", endpoint.ErrMessageAbandoned},
 		{endpoint.ErrConcurrentReceive, "websocket: another call is receiving on this connection; receive from one goroutine at a time", endpoint.ErrConcurrentReceive},
 		{endpoint.ErrReaderAbandoned, "websocket: the message was abandoned by a later call; read it to its end first", endpoint.ErrReaderAbandoned},
 		{endpoint.ErrGoexit, "runtime.Goexit was called", endpoint.ErrGoexit},
@@ -48,6 +49,7 @@ func TestTextOfErrors(t *testing.T) {
 			t.Errorf("%v is not %v", tt.err, tt.is)
 		}
 	}
+	check.Slices(t, (&endpoint.LostError{Err: io.EOF}).Unwrap(), []error{io.EOF, net.ErrClosed}, "Unwrap")
 	if errors.Is(endpoint.ErrNotData, net.ErrClosed) {
 		t.Error("a call that made no sense counts as the end of the connection")
 	}

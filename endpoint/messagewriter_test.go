@@ -188,6 +188,7 @@ func TestAbandonedMessage(t *testing.T) {
 // Write buffers up to 4 KiB. The fragments are those of the calls of Write that
 // do not fit, of Flush and of Close.
 func TestBufferedMessage(t *testing.T) {
+	heap() // no buffer of another test is left: the first one is new
 	const flush = -1
 	for _, tt := range []struct {
 		writes []int // sizes; flush
@@ -303,6 +304,21 @@ func TestBufferedMessageThatFails(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A message whose fragment fails with the connection says why.
+func TestFragmentThatFails(t *testing.T) {
+	for _, final := range []bool{false, true} {
+		e := endpoint.New(&breaking{}, endpoint.Config{Role: endpoint.Server})
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		err = m.WriteFragment(nil, final)
+		check.Is(t, err, errTransport, "WriteFragment, final is %v", final)
+		for range 2 {
+			check.Is(t, m.WriteFragment(nil, true), err, "a later WriteFragment, final is %v", final)
+		}
+		check.Equal(t, m.Done(), true, "Done, final is %v", final)
 	}
 }
 

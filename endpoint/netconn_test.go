@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,14 +24,14 @@ import (
 var errOnPurpose = errors.New("on purpose")
 
 // messageConn is a MessageConn of the test, which receives the messages of in and
-// sends to out. Its end is err.
+// sends to out. Its end is err, with an opcode that does not count.
 type messageConn struct {
 	in, out chan []byte
 	op      wire.Opcode
 	ended   chan struct{}
-	err     error // set before ended is closed
-	closed  []wire.StatusCode
-	answer  error // of Close
+	err     error                 // set before ended is closed
+	closes  []endpoint.CloseError // the arguments of Close
+	answer  error                 // of Close
 }
 
 func newMessageConn() *messageConn {
@@ -51,9 +53,9 @@ func (m *messageConn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode,
 	case p := <-m.in:
 		return m.op, append(buf, p...), nil
 	case <-m.ended:
-		return 0, nil, m.err
+		return m.op, nil, m.err
 	case <-ctx.Done():
-		return 0, nil, ctx.Err()
+		return m.op, nil, ctx.Err()
 	}
 }
 
@@ -66,14 +68,30 @@ func (m *messageConn) Send(_ wire.Opcode, p []byte) error {
 	}
 }
 
-func (m *messageConn) Close(code wire.StatusCode, _ string) error {
-	m.closed = append(m.closed, code)
+func (m *messageConn) Close(code wire.StatusCode, reason string) error {
+	m.closes = append(m.closes, endpoint.CloseError{Code: code, Reason: reason})
 	return m.answer
 }
 
 func (m *messageConn) CloseNow() error      { m.end(net.ErrClosed); return nil }
 func (m *messageConn) LocalAddr() net.Addr  { return &net.TCPAddr{Port: 1} }
 func (m *messageConn) RemoteAddr() net.Addr { return &net.TCPAddr{Port: 2} }
+
+// readErr returns the error of a Read, which returns no byte.
+func readErr(t *testing.T, nc net.Conn) error {
+	t.Helper()
+	n, err := nc.Read(make([]byte, 10))
+	check.Equal(t, n, 0, "bytes of the Read")
+	return err
+}
+
+// writeErr returns the error of a Write, which writes no byte.
+func writeErr(t *testing.T, nc net.Conn) error {
+	t.Helper()
+	n, err := nc.Write([]byte("x"))
+	check.Equal(t, n, 0, "bytes of the Write")
+	return err
+}
 
 // NewNetConn is over any connection with messages, not only over those of client
 // and server.
@@ -85,25 +103,72 @@ func TestNetConnReads(t *testing.T) {
 	for _, text := range []string{"ab", "", "cdef", large, "g"} {
 		m.in <- []byte(text)
 	}
-	m.end(&endpoint.CloseError{Code: wire.GoingAway})
 	b := make([]byte, 3)
-	n, err := nc.Read(b[:0])
-	check.Equal(t, n, 0, "bytes of an empty Read")
-	check.OK(t, err)
 	var got []byte
-	for err == nil && len(got) < 6+len(large)+1 {
-		n, err = nc.Read(b)
+	for len(got) < 6+len(large)+1 {
+		n, err := nc.Read(b)
+		check.Must(t, err)
 		got = append(got, b[:n]...)
 	}
-	check.OK(t, err)
 	check.Equal(t, string(got) == "abcdef"+large+"g", true, "the bytes are the same")
-	for range 2 {
-		check.Is(t, check.Err(nc.Read(b)), io.EOF, "after a Close with 1001")
-	}
+}
 
-	m = newMessageConn()
-	m.end(errOnPurpose)
-	check.Is(t, check.Err(endpoint.NewNetConn(m, wire.Binary).Read(b)), errOnPurpose, "after a failure")
+// A Read of no bytes returns at once, and a Read of one byte returns a byte.
+func TestNetConnReadsFewBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMessageConn()
+		nc := endpoint.NewNetConn(m, wire.Binary)
+		n, err := nc.Read(nil)
+		check.OK(t, err)
+		check.Equal(t, n, 0, "bytes of an empty Read")
+		m.in <- []byte("a")
+		n, err = nc.Read(make([]byte, 1))
+		check.OK(t, err)
+		check.Equal(t, n, 1, "bytes of a Read of one byte")
+	})
+}
+
+// A Close with 1000 or 1001 is io.EOF. Other errors are returned, also again.
+func TestNetConnReadErrors(t *testing.T) {
+	protocolError := &endpoint.CloseError{Code: wire.ProtocolError}
+	for _, tt := range []struct{ end, want error }{
+		{&endpoint.CloseError{Code: wire.NormalClosure}, io.EOF},
+		{&endpoint.CloseError{Code: wire.GoingAway}, io.EOF},
+		{protocolError, protocolError},
+		{errOnPurpose, errOnPurpose},
+	} {
+		m := newMessageConn()
+		m.end(tt.end)
+		nc := endpoint.NewNetConn(m, wire.Binary)
+		for range 2 {
+			check.Is(t, readErr(t, nc), tt.want, "Read after %v", tt.end)
+		}
+	}
+}
+
+// A message of up to 64 KiB leaves its buffer for the next one, a larger one
+// does not.
+func TestNetConnBuffer(t *testing.T) {
+	m := &exactConn{messageConn: newMessageConn()}
+	nc := endpoint.NewNetConn(m, wire.Binary)
+	for _, size := range []int{64 << 10, 64<<10 + 1, 1} {
+		m.in <- make([]byte, size)
+		check.OK(t, check.Err(io.CopyN(io.Discard, nc, int64(size))))
+	}
+	check.Slices(t, m.buffers, []int{0, 64 << 10, 0}, "capacities of the buffers")
+}
+
+// exactConn is a messageConn whose messages fill their buffers. It records the
+// capacities of those it gets.
+type exactConn struct {
+	*messageConn
+	buffers []int
+}
+
+func (m *exactConn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
+	m.buffers = append(m.buffers, cap(buf))
+	op, p, err := m.messageConn.ReceiveInto(ctx, nil)
+	return op, slices.Clip(p), err
 }
 
 // A message of another type fails the connection with 1003.
@@ -113,10 +178,11 @@ func TestNetConnOfAnotherType(t *testing.T) {
 	nc := endpoint.NewNetConn(m, wire.Binary)
 	m.in <- []byte("text")
 	for range 2 {
-		failed := check.As[*wire.Error](t, check.Err(nc.Read(make([]byte, 10))), "Read")
-		check.Equal(t, failed.Code, wire.UnsupportedData, "code")
+		failed := check.As[*wire.Error](t, readErr(t, nc), "Read")
+		want := wire.Error{Code: wire.UnsupportedData, Reason: "message of another type than that of the NetConn"}
+		check.Equal(t, *failed, want, "the error")
 	}
-	check.Slices(t, m.closed, []wire.StatusCode{wire.UnsupportedData}, "Closes")
+	check.Slices(t, m.closes, []endpoint.CloseError{{Code: wire.UnsupportedData}}, "Closes")
 }
 
 // The Close after a message of another type may wait for the peer. The read
@@ -136,7 +202,7 @@ func TestNetConnOfAnotherTypeWhosePeerDoesNotClose(t *testing.T) {
 			nc := endpoint.NewNetConn(m, wire.Binary)
 			m.in <- []byte("text")
 			read := make(chan error, 1)
-			go func() { read <- check.Err(nc.Read(make([]byte, 10))) }()
+			go func() { read <- readErr(t, nc) }()
 			synctest.Wait()
 			check.OK(t, tt.end(nc))
 			err := <-read
@@ -167,8 +233,8 @@ func TestNetConnDeadlineOfPendingCalls(t *testing.T) {
 			m.out <- nil // a Write blocks
 			nc := endpoint.NewNetConn(wrappingConn{m}, wire.Binary)
 			pending := make(chan error, 2)
-			go func() { pending <- check.Err(nc.Read(make([]byte, 10))) }()
-			go func() { pending <- check.Err(nc.Write([]byte("x"))) }()
+			go func() { pending <- readErr(t, nc) }()
+			go func() { pending <- writeErr(t, nc) }()
 			synctest.Wait()
 			check.OK(t, nc.SetDeadline(time.Unix(1, 0)))
 			for range 2 {
@@ -214,6 +280,70 @@ func TestNetConnWrites(t *testing.T) {
 	}
 }
 
+// A text of exactly 32 KiB is one message. In one that is not UTF-8 the search
+// for a code point is short.
+func TestNetConnPieceOfText(t *testing.T) {
+	const most = 32 << 10
+	for text, want := range map[string]int{
+		strings.Repeat("x", most):      most,
+		strings.Repeat("\x80", most+1): most - utf8.UTFMax,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMessageConn()
+			nc := endpoint.NewNetConn(m, wire.Text)
+			go func() { _, _ = io.WriteString(nc, text) }() // the second message fails
+			check.Equal(t, len(<-m.out), want, "bytes of the first message")
+			m.end(errOnPurpose)
+		})
+	}
+}
+
+// The error of a Send is that of the Write. A Write that a Close does not
+// prevent has none.
+func TestNetConnWriteErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMessageConn()
+		nc := endpoint.NewNetConn(m, wire.Binary)
+		m.out <- nil // a Write blocks
+		written := make(chan error, 1)
+		go func() { written <- check.Err(nc.Write([]byte("x"))) }()
+		synctest.Wait()
+		check.OK(t, nc.Close())
+		<-m.out
+		check.OKf(t, <-written, "a Write during Close")
+
+		nc = endpoint.NewNetConn(m, wire.Binary) // out is full
+		m.end(errOnPurpose)
+		check.Is(t, writeErr(t, nc), errOnPurpose, "a Write that fails")
+	})
+}
+
+// A deadline has passed at its time, and not a nanosecond before.
+func TestNetConnDeadlineIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMessageConn()
+		nc := endpoint.NewNetConn(m, wire.Binary)
+		check.OK(t, nc.SetDeadline(time.Now().Add(time.Nanosecond)))
+		check.OKf(t, check.Err(nc.Write(nil)), "a Write before the deadline")
+		check.OK(t, nc.SetDeadline(time.Now()))
+		check.Is(t, writeErr(t, nc), os.ErrDeadlineExceeded, "a Write at the deadline")
+	})
+}
+
+// A deadline that was replaced leaves no timer.
+func TestNetConnDeadlinesLeaveNoTimers(t *testing.T) {
+	nc := endpoint.NewNetConn(newMessageConn(), wire.Binary)
+	const changes = 10_000
+	before := heap()
+	for range changes {
+		check.OK(t, nc.SetDeadline(time.Now().Add(time.Hour)))
+	}
+	if each := (heap() - before) / changes; each > 40 {
+		t.Errorf("a change of the deadline leaves %d bytes", each)
+	}
+	runtime.KeepAlive(nc)
+}
+
 // Deadlines apply to pending and later calls. A read deadline loses nothing, a
 // write deadline ends the connection.
 func TestNetConnDeadlines(t *testing.T) {
@@ -225,7 +355,7 @@ func TestNetConnDeadlines(t *testing.T) {
 		check.OK(t, nc.SetDeadline(start.Add(time.Hour)))
 		check.OK(t, nc.SetReadDeadline(start.Add(time.Second)))
 		for range 2 {
-			check.Is(t, check.Err(nc.Read(b)), os.ErrDeadlineExceeded, "Read")
+			check.Is(t, readErr(t, nc), os.ErrDeadlineExceeded, "Read")
 			check.Equal(t, time.Since(start), time.Second, "time")
 		}
 		m.in <- []byte("a")
@@ -234,12 +364,12 @@ func TestNetConnDeadlines(t *testing.T) {
 		check.OK(t, err)
 		check.Equal(t, string(b[:n]), "a", "the bytes")
 		time.Sleep(2 * time.Hour) // the write deadline passes
-		check.Is(t, check.Err(nc.Write(b)), os.ErrDeadlineExceeded, "a late Write")
+		check.Is(t, writeErr(t, nc), os.ErrDeadlineExceeded, "a late Write")
 		check.OK(t, nc.SetWriteDeadline(time.Now().Add(time.Second)))
 		n, err = nc.Write(make([]byte, 100<<10)) // nobody reads after the first message
 		check.Equal(t, n, 32<<10, "bytes")
 		check.Is(t, err, os.ErrDeadlineExceeded, "Write")
-		check.Is(t, check.Err(nc.Read(b)), net.ErrClosed, "Read afterwards")
+		check.Is(t, readErr(t, nc), net.ErrClosed, "Read afterwards")
 	})
 }
 
@@ -252,8 +382,8 @@ func TestNetConnCloses(t *testing.T) {
 			m.out <- nil // a Write blocks
 			nc := endpoint.NewNetConn(m, wire.Binary)
 			pending := make(chan error, 2)
-			go func() { pending <- check.Err(nc.Read(make([]byte, 10))) }()
-			go func() { pending <- check.Err(nc.Write([]byte("x"))) }()
+			go func() { pending <- readErr(t, nc) }()
+			go func() { pending <- writeErr(t, nc) }()
 			synctest.Wait()
 			want := answer
 			if answer != errOnPurpose {
@@ -264,12 +394,12 @@ func TestNetConnCloses(t *testing.T) {
 			m.end(errors.New("closed by the test"))
 			check.Is(t, <-pending, endpoint.ErrClosed, "Write")
 			for _, err := range []error{
-				nc.Close(), check.Err(nc.Read(make([]byte, 10))), check.Err(nc.Write([]byte("x"))),
+				nc.Close(), readErr(t, nc), writeErr(t, nc),
 				nc.SetDeadline(time.Time{}), nc.SetReadDeadline(time.Time{}), nc.SetWriteDeadline(time.Time{}),
 			} {
 				check.Is(t, err, endpoint.ErrClosed, "a call after Close")
 			}
-			check.Slices(t, m.closed, []wire.StatusCode{wire.NormalClosure}, "Closes")
+			check.Slices(t, m.closes, []endpoint.CloseError{{Code: wire.NormalClosure}}, "Closes")
 		})
 	}
 }

@@ -97,8 +97,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	m.began, m.text = true, text
 	if final {
 		m.ended = ErrMessageFinished
-	}
-	if !final {
+	} else {
 		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
@@ -121,11 +120,11 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 			ext.messageOpen.Store(false)
 		}
 	}
-	err = m.e.closeCause(err)
-	if err != nil && final {
-		m.ended = err
+	if err != nil {
+		m.ended = m.e.closeCause(err)
+		return m.ended
 	}
-	return err
+	return nil
 }
 
 // MessageOpen reports whether a message is being sent in fragments: other

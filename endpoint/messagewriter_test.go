@@ -315,10 +315,10 @@ func TestFragmentThatFails(t *testing.T) {
 		check.Must(t, err)
 		err = m.WriteFragment(nil, final)
 		check.Is(t, err, errTransport, "WriteFragment, final is %v", final)
+		check.Equal(t, m.Done(), true, "Done, final is %v", final)
 		for range 2 {
 			check.Is(t, m.WriteFragment(nil, true), err, "a later WriteFragment, final is %v", final)
 		}
-		check.Equal(t, m.Done(), true, "Done, final is %v", final)
 	}
 }
 

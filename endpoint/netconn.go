@@ -180,6 +180,7 @@ func (n *netConn) Close() error {
 	}
 	n.readDeadline.set(time.Unix(1, 0)) // a pending Read returns
 	err := n.conn.Close(wire.NormalClosure, "")
+	n.writeDeadline.stop() // a pending Write has ended
 	if closed := (*CloseError)(nil); errors.As(err, &closed) {
 		return nil // the peer was first
 	}
@@ -243,10 +244,7 @@ func (d *netDeadline) contextLocked() context.Context {
 func (d *netDeadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
+	d.stopLocked()
 	if d.ctx != nil && d.ctx.Err() != nil {
 		d.ctx = nil // the deadline had passed
 	}
@@ -267,5 +265,19 @@ func (d *netDeadline) set(t time.Time) {
 			}
 		})
 		d.timer = timer
+	}
+}
+
+// stop stops the timer, which refers to the connection.
+func (d *netDeadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopLocked()
+}
+
+func (d *netDeadline) stopLocked() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
 	}
 }

@@ -330,7 +330,8 @@ func TestNetConnDeadlineIsExact(t *testing.T) {
 	})
 }
 
-// A deadline that was replaced leaves no timer.
+// A deadline that was replaced, or is that of a closed connection, leaves no
+// timer.
 func TestNetConnDeadlinesLeaveNoTimers(t *testing.T) {
 	nc := endpoint.NewNetConn(newMessageConn(), wire.Binary)
 	const changes = 10_000
@@ -342,6 +343,17 @@ func TestNetConnDeadlinesLeaveNoTimers(t *testing.T) {
 		t.Errorf("a change of the deadline leaves %d bytes", each)
 	}
 	runtime.KeepAlive(nc)
+
+	const conns = 1000
+	before = heap()
+	for range conns {
+		nc := endpoint.NewNetConn(newMessageConn(), wire.Binary)
+		check.OK(t, nc.SetDeadline(time.Now().Add(time.Hour)))
+		check.OK(t, nc.Close())
+	}
+	if each := (heap() - before) / conns; each > 100 {
+		t.Errorf("a closed connection leaves %d bytes", each)
+	}
 }
 
 // Deadlines apply to pending and later calls. A read deadline loses nothing, a

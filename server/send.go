@@ -179,7 +179,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	}
 	err := f.message.WriteFragment(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
-	if !f.open.Load() {
+	if !f.open.Load() && (err == nil || !f.message.Began()) { // otherwise the connection has ended: the message knows why
 		f.message = nil
 	}
 	return err

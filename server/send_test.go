@@ -197,10 +197,11 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 		p.send(closing(4000, ""))
 		rec.want("open", `close 4000 ""`)
 		for name, send := range map[string]func() error{
-			"SendText":     func() error { return c.SendText("late") },
-			"SendFragment": func() error { return c.SendFragment(wire.Continuation, nil, true) },
-			"Ping":         func() error { return c.SendPing(nil) },
-			"Close":        func() error { return c.Close(1000, "") },
+			"SendText":           func() error { return c.SendText("late") },
+			"SendFragment":       func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"SendFragment again": func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"Ping":               func() error { return c.SendPing(nil) },
+			"Close":              func() error { return c.Close(1000, "") },
 		} {
 			var closed *server.CloseError
 			if err := send(); !errors.As(err, &closed) || closed.Code != 4000 {

@@ -37,7 +37,8 @@ const (
 	betweenMessages position = iota
 
 	// insideMessage: a message is being sent in fragments. Control frames may
-	// follow, other messages may not (Section 5.4).
+	// follow, other messages may not (Section 5.4). Whoever takes mu then finds
+	// that rare is set.
 	insideMessage
 
 	// insideFrame: a frame is blocked by Backpressure, and its writer waits
@@ -104,14 +105,10 @@ func (s *sender) ensureExt() *senderExt {
 // and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
-	if s.mayWait() {
+	if s.rare.Load() != nil { // otherwise there is nothing to wait for
 		s.awaitMessage(size)
 	}
 }
-
-// mayWait reports whether awaitMessage must be called. Without Backpressure, rare
-// is seldom set. The caller holds mu.
-func (s *sender) mayWait() bool { return s.position > betweenMessages || s.rare.Load() != nil }
 
 // awaitMessage is the waiting of lockForMessage. The caller holds mu before and
 // after.
@@ -221,7 +218,7 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 	}
 	s := &e.sender
 	s.mu.Lock()
-	if s.mayWait() {
+	if s.rare.Load() != nil { // as lockForMessage, which costs a call
 		s.awaitMessage(len(p))
 	}
 	if k := s.cork.Load(); k != nil && s.endState() == open && len(p) <= e.config().maxFrame && (*k).add(finBit|byte(op), p) {

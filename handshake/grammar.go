@@ -90,6 +90,9 @@ func lower(c byte) byte {
 //
 //go:noinline
 func equalFold(a, b string) bool {
+	if a == b { // as most peers write it
+		return true
+	}
 	if len(a) != len(b) {
 		return false
 	}

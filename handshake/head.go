@@ -326,10 +326,11 @@ func (h *head) read(b []byte, first place, limits Limits) (text string, fields, 
 	return text, fields, n, nil
 }
 
-// cutLine splits the text of a head after its first line.
+// cutLine splits the text of a head, in which each CR is followed by LF, after
+// its first line.
 func cutLine(text string) (line, rest string) {
-	line, rest, _ = strings.Cut(text, "\r\n")
-	return line, rest
+	line, rest, _ = strings.Cut(text, "\r") // one byte is found fastest
+	return line, strings.TrimPrefix(rest, "\n")
 }
 
 // cutFields parses count field lines at the start of text, which the scanner

@@ -452,3 +452,59 @@ func TestSetLimitsInACompressedMessage(t *testing.T) {
 		}
 	})
 }
+
+// A message that is sent and one that is received at the same time share a
+// Coder. A control frame that is queued meanwhile does not cost another one.
+func TestCoderOfBothDirectionsAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		meanwhile string
+		during    func(t *testing.T, e *endpoint.Endpoint)
+		coders    int // calls of NewCoder
+	}{
+		{"pause", func(*testing.T, *endpoint.Endpoint) {}, 1},
+		{"Ping", func(t *testing.T, e *endpoint.Endpoint) { e.PingAsync([]byte("p")) }, 1},
+		{"message", func(t *testing.T, e *endpoint.Endpoint) {
+			ev, _ := e.Receive(time.Time{}, compressedFrame(endpoint.Server, wire.Text, "in", true))
+			check.Equal(t, string(ev.Payload), "in", "the message")
+		}, 2},
+	} {
+		codec := &slowCodec{copyCodec: &copyCodec{}}
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server, Compression: endpoint.NewCompression(codec)})
+		codec.during = func() { tt.during(t, e) }
+		for range 2 {
+			check.OK(t, e.Send(wire.Text, []byte("out")))
+		}
+		if len(codec.coders) != tt.coders {
+			t.Errorf("%s: %d Coders, want %d", tt.meanwhile, len(codec.coders), tt.coders)
+		}
+		check.Equal(t, codec.coders[0].sent, 2, "messages sent by the first Coder, during a %s", tt.meanwhile)
+	}
+}
+
+// slowCodec calls during in the first call of NewCoder.
+type slowCodec struct {
+	*copyCodec
+	during func()
+	coders []*countingCoder // in the order of the returns of NewCoder
+}
+
+func (c *slowCodec) NewCoder() endpoint.Coder {
+	if during := c.during; during != nil {
+		c.during = nil
+		during()
+	}
+	coder := &countingCoder{Coder: c.copyCodec.NewCoder()}
+	c.coders = append(c.coders, coder)
+	return coder
+}
+
+// countingCoder counts the messages that it compresses.
+type countingCoder struct {
+	endpoint.Coder
+	sent int
+}
+
+func (c *countingCoder) AppendMessage(dst, p []byte) ([]byte, bool) {
+	c.sent++
+	return c.Coder.AppendMessage(dst, p)
+}

@@ -12,7 +12,8 @@ import (
 // endpoints, on any goroutines. Package permessage has one.
 type Codec interface {
 	// NewCoder returns the Coder of one endpoint. It is called with the first
-	// compressed message, in either direction.
+	// compressed message, in either direction. If one is sent and one received
+	// at the same time, it is called for both, and one of the Coders is not used.
 	NewCoder() Coder
 
 	// AppendShared appends the compressed payload of a message to dst. All

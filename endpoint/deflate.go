@@ -122,16 +122,19 @@ func compressPrepared(compress func(dst, p []byte) ([]byte, bool), m *Prepared) 
 // coderOf returns the Coder of s, allocated on the first call. Its compressor is
 // used under mu, its decompressor by the receiving goroutine.
 func (c compression) coderOf(s *sender) Coder {
+	var coder Coder
 	for {
 		old := s.rare.Load()
 		if old != nil && old.coder != nil {
 			return old.coder.(Coder)
 		}
-		rare := new(senderRare)
+		if coder == nil {
+			coder = c.NewCoder()
+		}
+		rare := &senderRare{coder: coder}
 		if old != nil {
 			rare.ext = old.ext
 		}
-		rare.coder = c.NewCoder()
 		s.rare.CompareAndSwap(old, rare)
 	}
 }

@@ -135,7 +135,10 @@ func (n *netConn) cutAfter(ctx context.Context) (stop func() bool) {
 
 func (n *netConn) Write(p []byte) (written int, err error) {
 	n.writing.Lock()
-	defer n.writing.Unlock()
+	defer func() {
+		n.writing.Unlock()
+		n.stopWriteDeadline()
+	}()
 	ctx := n.writeDeadline.context()
 	switch {
 	case n.closed.Load():
@@ -180,7 +183,7 @@ func (n *netConn) Close() error {
 	}
 	n.readDeadline.set(time.Unix(1, 0)) // a pending Read returns
 	err := n.conn.Close(wire.NormalClosure, "")
-	n.writeDeadline.stop() // a pending Write has ended
+	n.stopWriteDeadline()
 	if closed := (*CloseError)(nil); errors.As(err, &closed) {
 		return nil // the peer was first
 	}
@@ -215,7 +218,17 @@ func (n *netConn) SetWriteDeadline(t time.Time) error {
 		return ErrClosed
 	}
 	n.writeDeadline.set(t)
+	n.stopWriteDeadline() // a Close at the same time
 	return nil
+}
+
+// stopWriteDeadline stops the timer of the write deadline after Close, unless a
+// Write is pending: the deadline applies to that.
+func (n *netConn) stopWriteDeadline() {
+	if n.closed.Load() && n.writing.TryLock() {
+		n.writeDeadline.stop()
+		n.writing.Unlock()
+	}
 }
 
 // netDeadline is a deadline as a context, for pending and later calls.

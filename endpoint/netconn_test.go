@@ -32,6 +32,7 @@ type messageConn struct {
 	err     error                 // set before ended is closed
 	closes  []endpoint.CloseError // the arguments of Close
 	answer  error                 // of Close
+	sending chan struct{}         // closed when Send is called; nil: the test does not need it
 }
 
 func newMessageConn() *messageConn {
@@ -60,6 +61,9 @@ func (m *messageConn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode,
 }
 
 func (m *messageConn) Send(_ wire.Opcode, p []byte) error {
+	if m.sending != nil {
+		close(m.sending)
+	}
 	select {
 	case m.out <- bytes.Clone(p):
 		return nil
@@ -330,6 +334,24 @@ func TestNetConnDeadlineIsExact(t *testing.T) {
 	})
 }
 
+// The write deadline applies to a Write that is pending when Close returns, as
+// that of a server's connection may.
+func TestNetConnWriteDeadlineAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMessageConn()
+		nc := endpoint.NewNetConn(m, wire.Binary)
+		m.out <- nil // a Write blocks
+		start := time.Now()
+		check.OK(t, nc.SetWriteDeadline(start.Add(time.Second)))
+		written := make(chan error, 1)
+		go func() { written <- writeErr(t, nc) }()
+		synctest.Wait()
+		check.OK(t, nc.Close())
+		check.Is(t, <-written, os.ErrDeadlineExceeded, "a Write during Close")
+		check.Equal(t, time.Since(start), time.Second, "the time of the Write")
+	})
+}
+
 // A deadline that was replaced, or is that of a closed connection, leaves no
 // timer.
 func TestNetConnDeadlinesLeaveNoTimers(t *testing.T) {
@@ -345,14 +367,28 @@ func TestNetConnDeadlinesLeaveNoTimers(t *testing.T) {
 	runtime.KeepAlive(nc)
 
 	const conns = 1000
-	before = heap()
-	for range conns {
-		nc := endpoint.NewNetConn(newMessageConn(), wire.Binary)
-		check.OK(t, nc.SetDeadline(time.Now().Add(time.Hour)))
-		check.OK(t, nc.Close())
-	}
-	if each := (heap() - before) / conns; each > 100 {
-		t.Errorf("a closed connection leaves %d bytes", each)
+	for _, pending := range []bool{false, true} { // a Write ends after Close
+		before = heap()
+		for range conns {
+			m := newMessageConn()
+			nc := endpoint.NewNetConn(m, wire.Binary)
+			check.OK(t, nc.SetDeadline(time.Now().Add(time.Hour)))
+			if !pending {
+				check.OK(t, nc.Close())
+				continue
+			}
+			m.out <- nil // a Write blocks
+			m.sending = make(chan struct{})
+			written := make(chan error, 1)
+			go func() { written <- check.Err(nc.Write([]byte("x"))) }()
+			<-m.sending
+			check.OK(t, nc.Close())
+			<-m.out
+			check.OK(t, <-written)
+		}
+		if each := (heap() - before) / conns; each > 100 {
+			t.Errorf("a closed connection leaves %d bytes, with a pending Write: %v", each, pending)
+		}
 	}
 }
 

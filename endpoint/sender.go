@@ -37,8 +37,8 @@ const (
 	betweenMessages position = iota
 
 	// insideMessage: a message is being sent in fragments. Control frames may
-	// follow, other messages may not (Section 5.4). Whoever takes mu then finds
-	// that rare is set.
+	// follow, other messages may not (Section 5.4). rare is not nil when mu is
+	// unlocked in this position.
 	insideMessage
 
 	// insideFrame: a frame is blocked by Backpressure, and its writer waits

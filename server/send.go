@@ -174,7 +174,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 			return err
 		}
 		f.message = m
-	} else if op != wire.Continuation && op != f.message.Opcode() {
+	} else if op != wire.Continuation && op != f.message.Opcode() && c.State() == Open {
 		return ErrMessageUnfinished
 	}
 	err := f.message.WriteFragment(p, final)

@@ -200,6 +200,7 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 			"SendText":           func() error { return c.SendText("late") },
 			"SendFragment":       func() error { return c.SendFragment(wire.Continuation, nil, true) },
 			"SendFragment again": func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"another message":    func() error { return c.SendFragment(wire.Binary, nil, true) },
 			"Ping":               func() error { return c.SendPing(nil) },
 			"Close":              func() error { return c.Close(1000, "") },
 		} {

@@ -9,7 +9,7 @@
 //	writebuf.go    write buffers
 //	transport.go   writes that block, with a WriteTimeout, and TLS over them
 //	foreign.go     the same for a net.Conn whose deadlines may not work
-//	sockio_*.go    read and write of a socket that does not block, for both loops
+//	sockio_*.go    read and write without waiting, for both loops
 //
 //	polled loop (epoll or kqueue)         goroutine loop (every net.Conn)
 //	listener.go      accept, duplicate    goroutine.go   a socket and its goroutines

@@ -75,7 +75,7 @@ const (
 	flagFailed                            // writing has failed: see failure
 	flagDeferred                          // out has not been passed to the kernel yet
 	flagLarge                             // the last message was large
-	flagLast                              // FIN follows the next write
+	flagLast                              // FIN follows the collected output
 )
 
 // readPause is a set of reasons not to read.

@@ -1,3 +1,5 @@
+//go:build !386 && !s390x
+
 package netloop
 
 import (
@@ -9,7 +11,17 @@ import (
 // of: copying so much is slow.
 const blockingSize = 128 << 10
 
-// sysRead reads from a socket that does not block. The system call bypasses the
+// recvfrom and sendto cost less than read and write, which serve files too:
+// that is 4 to 7 % of an echo. MSG_DONTWAIT is for sockets that the program has
+// made blocking: see setNonblock. A call that bypasses the scheduler and blocks
+// stops the whole program at the next garbage collection.
+const (
+	receiveFlags = syscall.MSG_DONTWAIT
+	sendFlags    = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	finFollows   = sendFlags | syscall.MSG_MORE
+)
+
+// sysRead reads from a socket and does not wait. The system call bypasses the
 // scheduler, which would cost more than some of them.
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
@@ -20,7 +32,7 @@ func sysRead(fd int32, p []byte) (int, error) {
 			}
 			return max(n, 0), err // package syscall has -1 with an error
 		}
-		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), receiveFlags, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}
@@ -30,7 +42,8 @@ func sysRead(fd int32, p []byte) (int, error) {
 	}
 }
 
-// sysWrite writes to a socket that does not block, as sysRead reads.
+// sysWrite writes to a socket and does not wait, except that a large write waits
+// for a socket that the program has made blocking.
 func sysWrite(fd int32, p []byte) (int, error) {
 	for {
 		if len(p) > blockingSize || raceDetector {
@@ -40,7 +53,7 @@ func sysWrite(fd int32, p []byte) (int, error) {
 			}
 			return max(n, 0), err
 		}
-		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), noSignal, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}
@@ -53,7 +66,7 @@ func sysWrite(fd int32, p []byte) (int, error) {
 // sysWriteLast is sysWrite for bytes that the kernel need not send before FIN.
 func sysWriteLast(fd int32, p []byte) (int, error) {
 	if !raceDetector {
-		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), finFollows, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), finFollows, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}

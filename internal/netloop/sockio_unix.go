@@ -1,8 +1,11 @@
-//go:build unix && !linux
+//go:build unix && (!linux || 386 || s390x)
 
 package netloop
 
 import "syscall"
+
+// Linux on 386 and s390x has one call for all operations of sockets, which Go's
+// package syscall makes.
 
 // sysRead reads from a socket that does not block.
 func sysRead(fd int32, p []byte) (int, error) {

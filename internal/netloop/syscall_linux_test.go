@@ -16,7 +16,7 @@ func TestFullSocketAcceptsNothing(t *testing.T) {
 	defer syscall.Close(pair[0])
 	defer syscall.Close(pair[1])
 	fd := int32(pair[0])
-	large := make([]byte, 2*blockingSize)
+	large := make([]byte, 256<<10) // more than blockingSize
 	for err == nil {
 		_, err = sysWrite(fd, large)
 	}

@@ -42,18 +42,23 @@ func sysRead(fd int32, p []byte) (int, error) {
 	}
 }
 
-// sysWrite writes to a socket and does not wait, except that a large write waits
-// for a socket that the program has made blocking.
+// sysWrite writes to a socket and does not wait.
 func sysWrite(fd int32, p []byte) (int, error) {
 	for {
-		if len(p) > blockingSize || raceDetector {
+		if raceDetector {
 			n, err := syscall.Write(int(fd), p)
 			if err == syscall.EINTR {
 				continue
 			}
 			return max(n, 0), err
 		}
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
+		var n uintptr
+		var errno syscall.Errno
+		if len(p) > blockingSize {
+			n, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
+		} else {
+			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
+		}
 		if errno == 0 {
 			return int(n), nil
 		}

@@ -27,8 +27,9 @@ func TestBlockingSocketIsNotWaitedFor(t *testing.T) {
 	for _, call := range []struct {
 		name string
 		f    func(fd int32, p []byte) (int, error)
-	}{{"sysRead", sysRead}, {"sysWrite", sysWrite}, {"sysWriteLast", sysWriteLast}} {
-		start, b := time.Now(), bytes.Repeat([]byte("x"), 64<<10)
+		size int
+	}{{"sysRead", sysRead, 1}, {"sysWrite", sysWrite, 64 << 10}, {"large sysWrite", sysWrite, blockingSize + 1}, {"sysWriteLast", sysWriteLast, 1}} {
+		start, b := time.Now(), bytes.Repeat([]byte("x"), call.size)
 		for err = nil; err == nil; {
 			_, err = call.f(fd, b)
 		}

@@ -84,15 +84,19 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, failureWait)
 	defer cancel()
-	for c.endpoint.Err() == nil && !c.keptTooMuch() {
+	for c.endpoint.Err() == nil {
 		select {
 		case c.readLock.held <- struct{}{}:
 		case <-ctx.Done():
 			return err
 		}
-		unread := c.receiveForLater(ctx)
+		full := c.keptTooMuch()
+		var unread error
+		if !full {
+			unread = c.receiveForLater(ctx)
+		}
 		c.readLock.unlock()
-		if unread != nil {
+		if full || unread != nil {
 			break
 		}
 	}
@@ -113,13 +117,14 @@ func (c *Conn) receiveForLater(ctx context.Context) error {
 		c.kept = append(c.kept, m)
 		c.keptSize += messageOverhead + len(m.Payload)
 	}
-	if err != nil && err == c.readLock.read.Err() && ctx.Err() == nil {
-		return nil // interrupted by a call that receives
+	if err != nil && err == c.readLock.read.Err() {
+		return ctx.Err() // nil if a call that receives has interrupted the read
 	}
 	return err
 }
 
-// keptTooMuch reports whether the kept messages have reached maxKept.
+// keptTooMuch reports whether the kept messages have reached maxKept. The
+// caller holds the read lock.
 func (c *Conn) keptTooMuch() bool { return c.keptSize+len(c.partial.bytes) > maxKept }
 
 // dropKept discards the kept messages, and the rest of the unfinished one.

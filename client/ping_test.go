@@ -3,8 +3,11 @@ package client_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -358,6 +361,83 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// endedContext is a context whose Done is closed a moment after Err is set.
+type endedContext struct {
+	context.Context
+	ended atomic.Bool
+}
+
+func (c *endedContext) Err() error {
+	if c.ended.Load() {
+		return context.DeadlineExceeded
+	}
+	return c.Context.Err()
+}
+
+// A Ping returns the error of its context, also if a call that receives
+// interrupts it at the same time. It used to return context.Canceled.
+func TestPingEndsWhenItIsInterrupted(t *testing.T) {
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		ctx := &endedContext{Context: t.Context()}
+		p := startPing(ctx, c)
+		f.nextPing()
+		synctest.Wait()
+		ctx.ended.Store(true)
+		go c.Receive(t.Context())
+		if !p.over() || p.err != context.DeadlineExceeded {
+			t.Errorf("Ping has not returned, or with %v", p.err)
+		}
+		c.CloseNow()
+	})
+}
+
+// mute is a net.Conn whose writes fail from a moment on.
+type mute struct {
+	net.Conn
+	now atomic.Bool
+}
+
+func (m *mute) Write(p []byte) (int, error) {
+	if m.now.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return m.Conn.Write(p)
+}
+
+// A Ping that cannot be sent returns the server's Close, which another call
+// reads. It leaves the message alone that the other call assembles: the race
+// detector found that it did not.
+func TestPingFailsWhileAnotherReceives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		transport := &mute{Conn: ours}
+		c, f := openOver(t, transport, theirs, nil)
+		f.read()
+		received := make(chan string, 1)
+		go func() {
+			m, _ := c.Receive(t.Context())
+			received <- m.Text()
+			c.Receive(t.Context())
+		}()
+		const pieces = 500
+		f.send(firstFragment(wire.Text, ""))
+		synctest.Wait()
+		transport.now.Store(true)
+		p := startPing(t.Context(), c)
+		for range pieces {
+			f.send(middleFragment("x"))
+		}
+		f.send(lastFragment(""), closeFrame(4000, ""))
+		check.Equal(t, <-received, strings.Repeat("x", pieces), "received")
+		f.hangUp()
+		<-p.done
+		var closed *client.CloseError
+		if !errors.As(p.err, &closed) || closed.Code != 4000 {
+			t.Errorf("Ping returned %v", p.err)
+		}
+	})
 }
 
 // A call that receives returns at once, although a Ping or a Close reads from

@@ -168,18 +168,21 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	f := &c.ensureExt().fragments
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if c.State() != Open {
+		return c.endpoint.SendUncompressed(wire.Binary, nil) // the engine returns the reason
+	}
 	if f.message == nil {
 		m, err := c.NextWriter(op)
 		if err != nil {
 			return err
 		}
 		f.message = m
-	} else if op != wire.Continuation && op != f.message.Opcode() && c.State() == Open {
+	} else if op != wire.Continuation && op != f.message.Opcode() {
 		return ErrMessageUnfinished
 	}
 	err := f.message.WriteFragment(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
-	if !f.open.Load() && (err == nil || !f.message.Began()) { // otherwise the connection has ended: the message knows why
+	if !f.open.Load() {
 		f.message = nil
 	}
 	return err

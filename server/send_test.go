@@ -197,12 +197,12 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 		p.send(closing(4000, ""))
 		rec.want("open", `close 4000 ""`)
 		for name, send := range map[string]func() error{
-			"SendText":           func() error { return c.SendText("late") },
-			"SendFragment":       func() error { return c.SendFragment(wire.Continuation, nil, true) },
-			"SendFragment again": func() error { return c.SendFragment(wire.Continuation, nil, true) },
-			"another message":    func() error { return c.SendFragment(wire.Binary, nil, true) },
-			"Ping":               func() error { return c.SendPing(nil) },
-			"Close":              func() error { return c.Close(1000, "") },
+			"SendText":                        func() error { return c.SendText("late") },
+			"SendFragment":                    func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"SendFragment again":              func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"SendFragment of another message": func() error { return c.SendFragment(wire.Binary, nil, true) },
+			"Ping":                            func() error { return c.SendPing(nil) },
+			"Close":                           func() error { return c.Close(1000, "") },
 		} {
 			var closed *server.CloseError
 			if err := send(); !errors.As(err, &closed) || closed.Code != 4000 {
@@ -210,6 +210,21 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 			}
 		}
 		p.want(`text "a" +`, `close 4000 ""`)
+	})
+}
+
+// Neither does a message whose first fragment could not be sent any more.
+func TestUnsentMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, rec := opened(t, start, &server.Server{})
+		p.send(closing(4000, ""))
+		rec.want("open", `close 4000 ""`)
+		for _, op := range []wire.Opcode{wire.Text, wire.Continuation, wire.Binary} {
+			var closed *server.CloseError
+			if err := c.SendFragment(op, nil, false); !errors.As(err, &closed) || closed.Code != 4000 {
+				t.Errorf("SendFragment, %v: %v", op, err)
+			}
+		}
 	})
 }
 

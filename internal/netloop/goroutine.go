@@ -198,7 +198,7 @@ var joined = sync.Pool{New: func() any { return new([joinedSize]byte) }}
 // Writev is Write for two pieces, each possibly empty. Up to joinedSize bytes
 // are written together: a Write is a system call, and for TLS a record.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
-	if len(head) > 0 && len(payload) > 0 {
+	if len(head) > 0 && len(head) < joinedSize && len(payload) > 0 { // the engine's collected frames may be longer
 		buf := joined.Get().(*[joinedSize]byte)
 		defer joined.Put(buf)
 		n := copy(buf[:], head)

@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
@@ -58,6 +59,37 @@ func TestBytesBehindCloseNotify(t *testing.T) {
 			}
 			ln.Close()
 			<-served
+		})
+	}
+}
+
+// Two pieces of any sizes are written in order and completely. Of a first piece
+// longer than joinedSize, such as the frames that the engine has collected, the
+// rest used to be lost.
+func TestWritevWritesAllOfBothPieces(t *testing.T) {
+	sizes := []int{0, 1, joinedSize - 1, joinedSize, joinedSize + 1, 3 * joinedSize}
+	for name, hide := range map[string]func(net.Listener) net.Listener{
+		"goroutines": func(ln net.Listener) net.Listener { return hiddenListener{ln} },
+		"system's":   func(ln net.Listener) net.Listener { return ln },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newTestLoop(t, Config{MaxBlocked: 10}, hide(listen(t)), nil)
+			nc, c := l.connect(t)
+			for _, a := range sizes {
+				for _, b := range sizes {
+					head, payload := bytes.Repeat([]byte("a"), a), bytes.Repeat([]byte("b"), b)
+					check.Must(t, c.socket.Writev(head, payload))
+					check.Must(t, c.socket.Writev([]byte("e"), []byte("nd")))
+					want := string(head) + string(payload) + "end"
+					got := make([]byte, len(want))
+					nc.SetReadDeadline(time.Now().Add(30 * time.Second))
+					if n, err := io.ReadFull(nc, got); string(got[:n]) != want {
+						t.Fatalf("of %d and %d bytes the peer got %d, %v", a, b, n-len("end"), err)
+					}
+				}
+			}
+			nc.Close()
+			<-l.closed
 		})
 	}
 }

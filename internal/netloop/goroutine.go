@@ -195,18 +195,28 @@ const joinedSize = 32 << 10
 // joined lends memory in which two pieces are joined.
 var joined = sync.Pool{New: func() any { return new([joinedSize]byte) }}
 
-// Writev is Write for two pieces, each possibly empty. Up to joinedSize bytes
-// are written together: a Write is a system call, and for TLS a record.
+// joinPieces returns two pieces, the first of which has the beginning of the
+// second too, if it has room for that in joinedSize bytes: a write is a system
+// call, or a record of TLS. The caller puts memory, unless that is nil, into
+// joined.
+func joinPieces(head, payload []byte) (pieces [2][]byte, memory *[joinedSize]byte) {
+	if len(head) == 0 || len(head) >= joinedSize || len(payload) == 0 { // the frames that the engine has collected may be longer
+		return [2][]byte{head, payload}, nil
+	}
+	memory = joined.Get().(*[joinedSize]byte)
+	n := copy(memory[:], head)
+	m := copy(memory[n:], payload)
+	return [2][]byte{memory[:n+m], payload[m:]}, memory
+}
+
+// Writev is Write for two pieces, each possibly empty.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
-	if len(head) > 0 && len(head) < joinedSize && len(payload) > 0 { // the engine's collected frames may be longer
-		buf := joined.Get().(*[joinedSize]byte)
-		defer joined.Put(buf)
-		n := copy(buf[:], head)
-		m := copy(buf[n:], payload)
-		head, payload = buf[:n+m], payload[m:]
+	pieces, memory := joinPieces(head, payload)
+	if memory != nil {
+		defer joined.Put(memory)
 	}
 	t.writes.Add(1)
-	for _, p := range [2][]byte{head, payload} {
+	for _, p := range pieces {
 		if len(p) > 0 {
 			if _, err := t.write(p); err != nil {
 				return err

@@ -175,21 +175,17 @@ func sysWatch(queue int, fd int32, from, to interest) error {
 }
 
 // sysWritev writes as much of a and b as the kernel accepts. Package syscall has
-// no writev: the first bytes are joined.
+// no writev: the first bytes are joined, and the caller continues with the rest
+// if all of them are written.
 func sysWritev(fd int32, a, b []byte) (int, error) {
-	switch {
-	case len(b) == 0:
-		return sysWrite(fd, a)
-	case len(a) == 0:
+	if len(a) == 0 {
 		return sysWrite(fd, b)
-	case len(a) >= joinedSize:
-		return sysWrite(fd, a) // put continues with b only if all of a is written
 	}
-	buf := joined.Get().(*[joinedSize]byte)
-	defer joined.Put(buf)
-	n := copy(buf[:], a)
-	n += copy(buf[n:], b)
-	return sysWrite(fd, buf[:n])
+	pieces, memory := joinPieces(a, b)
+	if memory != nil {
+		defer joined.Put(memory)
+	}
+	return sysWrite(fd, pieces[0])
 }
 
 // sysHungUp reports whether the connection has ended, by a reset, whose error it

@@ -324,17 +324,13 @@ func (c *secureSocket) Writev(head, payload []byte) error {
 	return c.end(err)
 }
 
-// writePieces encrypts and writes two pieces. The first bytes are joined, so
-// that a small frame is one record.
+// writePieces encrypts and writes two pieces.
 func (c *secureSocket) writePieces(head, payload []byte) error {
-	if len(head) > 0 && len(payload) > 0 && len(head) < joinedSize {
-		buf := joined.Get().(*[joinedSize]byte)
-		defer joined.Put(buf)
-		n := copy(buf[:], head)
-		m := copy(buf[n:], payload)
-		head, payload = buf[:n+m], payload[m:]
+	pieces, memory := joinPieces(head, payload)
+	if memory != nil {
+		defer joined.Put(memory)
 	}
-	for _, p := range [2][]byte{head, payload} {
+	for _, p := range pieces {
 		if len(p) > 0 {
 			if _, err := c.tls.Write(p); err != nil {
 				return err

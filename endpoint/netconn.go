@@ -226,7 +226,7 @@ func (n *netConn) SetWriteDeadline(t time.Time) error {
 // Write is pending: the deadline applies to that.
 func (n *netConn) stopWriteDeadline() {
 	if n.closed.Load() && n.writing.TryLock() {
-		n.writeDeadline.stop()
+		n.writeDeadline.set(time.Time{})
 		n.writing.Unlock()
 	}
 }
@@ -257,7 +257,10 @@ func (d *netDeadline) contextLocked() context.Context {
 func (d *netDeadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stopLocked()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
 	if d.ctx != nil && d.ctx.Err() != nil {
 		d.ctx = nil // the deadline had passed
 	}
@@ -278,19 +281,5 @@ func (d *netDeadline) set(t time.Time) {
 			}
 		})
 		d.timer = timer
-	}
-}
-
-// stop stops the timer, which refers to the connection.
-func (d *netDeadline) stop() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.stopLocked()
-}
-
-func (d *netDeadline) stopLocked() {
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
 	}
 }

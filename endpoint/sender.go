@@ -54,8 +54,11 @@ const serverHead = wire.MaxHeaderSize - 4
 type senderRare struct {
 	_ [0]func() // not comparable: programs are smaller
 
-	ext   *senderExt // nil until ensureExt
-	coder any        // see coderOf; nil until there is a compressed message
+	ext *senderExt // nil until ensureExt
+
+	// A Coder, see coderOf; nil until there is a compressed message. The linker
+	// leaves that type out of programs without compression.
+	coder any
 }
 
 // senderExt holds the fields that most senders of a server need at the end of

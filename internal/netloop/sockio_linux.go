@@ -43,7 +43,12 @@ func sysRead(fd int32, p []byte) (int, error) {
 }
 
 // sysWrite writes to a socket and does not wait.
-func sysWrite(fd int32, p []byte) (int, error) {
+func sysWrite(fd int32, p []byte) (int, error) { return sysSend(fd, p, sendFlags) }
+
+// sysWriteLast is sysWrite for bytes that the kernel need not send before FIN.
+func sysWriteLast(fd int32, p []byte) (int, error) { return sysSend(fd, p, finFollows) }
+
+func sysSend(fd int32, p []byte, flags uintptr) (int, error) {
 	for {
 		if raceDetector {
 			n, err := syscall.Write(int(fd), p)
@@ -55,9 +60,9 @@ func sysWrite(fd int32, p []byte) (int, error) {
 		var n uintptr
 		var errno syscall.Errno
 		if len(p) > blockingSize {
-			n, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
+			n, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		} else {
-			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sendFlags, 0, 0)
+			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		}
 		if errno == 0 {
 			return int(n), nil
@@ -66,15 +71,4 @@ func sysWrite(fd int32, p []byte) (int, error) {
 			return 0, errno
 		}
 	}
-}
-
-// sysWriteLast is sysWrite for bytes that the kernel need not send before FIN.
-func sysWriteLast(fd int32, p []byte) (int, error) {
-	if !raceDetector {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), finFollows, 0, 0)
-		if errno == 0 {
-			return int(n), nil
-		}
-	}
-	return sysWrite(fd, p)
 }

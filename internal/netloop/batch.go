@@ -54,9 +54,9 @@ func (l *batches) begin(conn Conn) (b *batch, use uint32) {
 	}
 	l.mu.Unlock()
 	b.conn = conn
-	use = b.state.Load() + batchStates + batchLent
-	b.state.Store(use)
 	conn.BeginBatch(b.memory)
+	use = b.state.Load() + batchStates + batchLent
+	b.state.Store(use) // after BeginBatch: the watchdog may take b at once, if this goroutine had no processor
 	return b, use
 }
 

@@ -129,6 +129,30 @@ func (l *batches) count() (all, free int) {
 	return len(l.all), len(l.free)
 }
 
+// A batch is not taken from a connection that has yet to begin with it, because
+// its goroutine has no processor: another one would get the batch too.
+func TestBatchIsNotTakenBeforeItIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := batches{newBatch: func() any { return nil }, period: watchPeriod}
+		first, _ := l.begin(&testConn{begin: func() {
+			time.Sleep(3 * watchPeriod)
+			synctest.Wait()
+			if second, _ := l.begin(new(testConn)); second == l.all[0] {
+				t.Error("two connections have the same batch")
+			}
+		}})
+		if first != l.all[0] {
+			t.Error("the first connection has not got the first batch")
+		}
+		time.Sleep(3 * watchPeriod) // the watchdog takes both
+		synctest.Wait()
+		if all, free := l.count(); all != 2 || free != 2 {
+			t.Errorf("%d of %d batches are free, want 2 of 2", free, all)
+		}
+		time.Sleep(2 * idleChecks * watchPeriod) // the watchdog falls asleep
+	})
+}
+
 // A batch is lent to one connection at a time, although the watchdog takes it
 // from a handler that blocks, which returns later.
 func TestBatchThatWasTakenIsLentOnce(t *testing.T) {

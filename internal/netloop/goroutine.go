@@ -192,29 +192,22 @@ func (t *goroutineSocket) cause(err error) error {
 // a payload of 16 KiB, and its header, fit.
 const joinedSize = 32 << 10
 
-// joined lends memory in which two pieces are joined.
-var joined = sync.Pool{New: func() any { return new([joinedSize]byte) }}
-
 // joinPieces returns two pieces, the first of which has the beginning of the
 // second too, if it has room for that in joinedSize bytes: a write is a system
-// call, or a record of TLS. The caller puts memory, unless that is nil, into
-// joined.
-func joinPieces(head, payload []byte) (pieces [2][]byte, memory *[joinedSize]byte) {
-	if len(head) == 0 || len(head) >= joinedSize || len(payload) == 0 { // the frames that the engine has collected may be longer
+// call, or a record of TLS. The caller frees memory, which may be nil.
+func joinPieces(head, payload []byte) (pieces [2][]byte, memory *writeBuf) {
+	n := min(len(payload), joinedSize-len(head))
+	if len(head) == 0 || n <= 0 { // the frames that the engine has collected may be longer than joinedSize
 		return [2][]byte{head, payload}, nil
 	}
-	memory = joined.Get().(*[joinedSize]byte)
-	n := copy(memory[:], head)
-	m := copy(memory[n:], payload)
-	return [2][]byte{memory[:n+m], payload[m:]}, memory
+	memory = borrowBuf(len(head) + n).add(head).add(payload[:n])
+	return [2][]byte{memory.bytes(), payload[n:]}, memory
 }
 
 // Writev is Write for two pieces, each possibly empty.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
 	pieces, memory := joinPieces(head, payload)
-	if memory != nil {
-		defer joined.Put(memory)
-	}
+	defer memory.free()
 	t.writes.Add(1)
 	for _, p := range pieces {
 		if len(p) > 0 {

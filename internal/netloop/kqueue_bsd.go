@@ -182,9 +182,7 @@ func sysWritev(fd int32, a, b []byte) (int, error) {
 		return sysWrite(fd, b)
 	}
 	pieces, memory := joinPieces(a, b)
-	if memory != nil {
-		defer joined.Put(memory)
-	}
+	defer memory.free()
 	return sysWrite(fd, pieces[0])
 }
 

@@ -327,9 +327,7 @@ func (c *secureSocket) Writev(head, payload []byte) error {
 // writePieces encrypts and writes two pieces.
 func (c *secureSocket) writePieces(head, payload []byte) error {
 	pieces, memory := joinPieces(head, payload)
-	if memory != nil {
-		defer joined.Put(memory)
-	}
+	defer memory.free()
 	for _, p := range pieces {
 		if len(p) > 0 {
 			if _, err := c.tls.Write(p); err != nil {

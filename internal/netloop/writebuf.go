@@ -13,7 +13,8 @@ type writeBuf struct {
 // allocation. Very large ones are not kept.
 var writeBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, 16<<10)} }}
 
-// smallBufs lends small buffers, for a little deferred output of many sockets.
+// smallBufs lends small buffers, for a little deferred output of many sockets,
+// and for small frames whose header is joined with their payload.
 var smallBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, smallBuf)} }}
 
 // smallBuf is the size of a small buffer in bytes.
@@ -22,6 +23,14 @@ const smallBuf = 2 << 10
 // maxPooledBuf is the size, in bytes, of the largest buffer that the pool
 // keeps.
 const maxPooledBuf = 4 << 20
+
+// borrowBuf returns an empty buffer, for n bytes at first.
+func borrowBuf(n int) *writeBuf {
+	if n <= smallBuf {
+		return smallBufs.Get().(*writeBuf)
+	}
+	return writeBufs.Get().(*writeBuf)
+}
 
 // size returns the number of bytes in b.
 func (b *writeBuf) size() int {
@@ -34,10 +43,8 @@ func (b *writeBuf) size() int {
 // add returns b, or a new buffer, with p at its end.
 func (b *writeBuf) add(p []byte) *writeBuf {
 	switch {
-	case b == nil && len(p) <= smallBuf:
-		b = smallBufs.Get().(*writeBuf)
 	case b == nil:
-		b = writeBufs.Get().(*writeBuf)
+		b = borrowBuf(len(p))
 	case cap(b.data) == smallBuf && b.size()+len(p) > smallBuf:
 		small := b
 		b = writeBufs.Get().(*writeBuf)

@@ -72,6 +72,7 @@ func (r *Results) facts(b *bytes.Buffer) {
 		fact("memory", memory(float64(m.MemoryBytes)))
 	}
 	fact("system", strings.TrimSuffix(m.System+", "+m.Kernel, ", "))
+	fact("congestion control of TCP", m.Congestion)
 	fact("Go", m.Go)
 	if m.ServerOn != "" {
 		fact("servers on processor", m.ServerOn)

@@ -19,7 +19,7 @@ func sample() *Results {
 	}
 	r := &Results{
 		Schema: SchemaVersion, Date: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), Mode: "quick", Seconds: 250,
-		Machine: Machine{CPU: "Some <Processor> & Co", Processors: 2, System: "linux/amd64", Kernel: "Linux 6", Go: "go1.26", ServerOn: "0", LoadOn: "1"},
+		Machine: Machine{CPU: "Some <Processor> & Co", Processors: 2, System: "linux/amd64", Kernel: "Linux 6", Congestion: "cubic", Go: "go1.26", ServerOn: "0", LoadOn: "1"},
 		Servers: []Peer{
 			{Name: "fibersock", Kind: Ours, Module: "github.com/fibersock/fibersock", Version: "devel", UTF8: true},
 			{Name: "fibersock-portable", Kind: Ours, UTF8: true},
@@ -215,6 +215,7 @@ func TestPageHasRanksAndFailures(t *testing.T) {
 		"limited is not there: it has not learned to",
 		"| slow\\|er | yes | 80,000 |",
 		"Some &lt;Processor> &amp; Co, 2 of them",
+		"| congestion control of TCP | cubic |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)

@@ -37,6 +37,7 @@ type Machine struct {
 	MemoryBytes int64  `json:"memory_bytes,omitempty"`
 	System      string `json:"system"` // GOOS/GOARCH
 	Kernel      string `json:"kernel,omitempty"`
+	Congestion  string `json:"congestion,omitempty"` // TCP's congestion control, on which the cost of large messages depends
 	Go          string `json:"go"`
 	ServerOn    string `json:"server_on"`  // processors the servers run on, such as "0"; empty: anywhere
 	LoadOn      string `json:"load_on"`    // and the load

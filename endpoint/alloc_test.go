@@ -164,7 +164,7 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 }
 
 // A Cork has room for the header of a frame that is not collected, however full
-// it is.
+// it is. Its bytes are allocated with the first frame.
 func TestHeaderBehindAFullCorkAllocatesNothing(t *testing.T) {
 	const size = 200
 	e := endpoint.New(discarding{}, endpoint.Config{Role: endpoint.Server})
@@ -178,7 +178,10 @@ func TestHeaderBehindAFullCorkAllocatesNothing(t *testing.T) {
 			e.Uncork()
 		})
 	}
-	newCork := collect()
+	if n := collect(); n != 1 {
+		t.Errorf("a Cork without frames: %v allocations, want 1: not of its bytes", n)
+	}
+	newCork := collect(nil)
 	for fill := range size + 1 {
 		if n := collect(large[:fill], large) - newCork; n != 0 {
 			t.Errorf("behind a payload of %d bytes: %v allocations", fill, n)

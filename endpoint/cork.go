@@ -9,8 +9,9 @@ import (
 // Cork is the buffer in which a server collects frames: see Endpoint.Cork. It
 // can be lent to one endpoint after the other.
 type Cork struct {
-	collector collector // the Cork itself
-	frames    []byte
+	collector collector  // the Cork itself
+	size      int        // the capacity of frames
+	frames    []byte     // nil before the first frame: a handler that blocks needs no memory here
 	sent      FrameCount // of the frames, and of the one that is being written
 }
 
@@ -22,9 +23,10 @@ type collector interface {
 	uncork(s *sender)
 }
 
-// NewCork returns an empty Cork of size bytes.
+// NewCork returns an empty Cork of size bytes, which are allocated with the
+// first frame.
 func NewCork(size int) *Cork {
-	k := &Cork{frames: make([]byte, 0, size)}
+	k := &Cork{size: size}
 	k.collector = k
 	return k
 }
@@ -34,8 +36,11 @@ func NewCork(size int) *Cork {
 const largePayload = 8 << 10
 
 // has reports whether there is room for a frame with a payload of n bytes, and
-// for a header after it.
+// for a header after it. It allocates the bytes of k.
 func (k *Cork) has(n int) bool {
+	if k.frames == nil {
+		k.frames = make([]byte, 0, k.size)
+	}
 	return n < largePayload && len(k.frames)+n+2*serverHead <= cap(k.frames)
 }
 

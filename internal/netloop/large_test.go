@@ -29,7 +29,7 @@ func reading(read func(call int, p []byte) (int, error)) (*PolledSocket, *largeC
 		*calls++
 		return read(*calls, p)
 	}
-	return s, c, &worker{leads: w.poller, input: make([]byte, pollReadSize)}, calls
+	return s, c, &worker{leads: w.poller, input: make([]byte, smallInput)}, calls
 }
 
 // A large message is read into the connection's buffer, several times for one
@@ -49,12 +49,13 @@ func TestLargeMessageIsReadSeveralTimes(t *testing.T) {
 			t.Errorf("%d reads, the last of %d bytes; want %d of %d", *calls, size, wantCalls, wantSize)
 		}
 	}
-	event(1, pollReadSize)
-	c.buffer = make([]byte, pollReadSize)
-	event(maxReads, pollReadSize)
+	event(1, smallInput)
+	event(1, largeInput) // the input has filled the small buffer
+	c.buffer = make([]byte, largeInput)
+	event(maxReads, largeInput)
 	c.buffer = nil
 	event(1, firstRead)
-	event(1, pollReadSize)
+	event(1, largeInput)
 	c.buffer = make([]byte, 2*maxReadBuffer)
 	event(maxReads, maxReadBuffer)
 	event(maxReads, maxReadBuffer)
@@ -65,7 +66,7 @@ func TestLargeMessageIsReadSeveralTimes(t *testing.T) {
 	c.buffer = make([]byte, 20<<10) // a message that is not large
 	event(maxReads, 20<<10)
 	c.buffer = nil
-	event(1, pollReadSize)
+	event(1, largeInput)
 }
 
 // The input is not read again when the buffer is not full, when the connection

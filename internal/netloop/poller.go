@@ -221,21 +221,33 @@ type worker struct {
 	n      int     // number of events; both are unchanged while one of them is handled
 	leads  *poller // that the worker's goroutine leads
 	term   uint64  // the generation of that leader
-	input  []byte  // the read buffer
+	input  []byte  // the read buffer; larger after a read that fills it
 	batch  any     // lent to the connection whose handlers run: see Conn.BeginBatch
 	waiting
 
 	handedOff atomic.Bool // the watchdog has given its events to another leader
 }
 
-// pollReadSize is the size of a worker's read buffer in bytes.
-const pollReadSize = 128 << 10
+// The two sizes of a worker's read buffer in bytes. A worker with small messages,
+// of which each handler that blocks has one, needs no large buffer.
+const (
+	smallInput = 20 << 10 // has space for a frame of 16 KiB and its header
+	largeInput = 128 << 10
+)
 
 func (l *polledLoop) newWorker() *worker {
 	if w, ok := l.workers.Get().(*worker); ok {
 		return w
 	}
-	return &worker{input: make([]byte, pollReadSize), batch: l.NewBatch()}
+	return &worker{input: make([]byte, smallInput), batch: l.NewBatch()}
+}
+
+// filled is called after a read that has filled w.input: probably there is more
+// to read. The bytes that were read stay valid.
+func (w *worker) filled() {
+	if len(w.input) < largeInput {
+		w.input = make([]byte, largeInput)
+	}
 }
 
 // replaced reports whether the poller has a new leader.

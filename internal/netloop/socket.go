@@ -342,6 +342,9 @@ func (s *PolledSocket) work(w *worker) {
 			return
 		}
 		drained = len(b) < len(in)
+		if len(b) == len(w.input) {
+			w.filled()
+		}
 	}
 	if do.kind == taskDiscard {
 		do.pending.free()
@@ -414,7 +417,7 @@ func (s *PolledSocket) read(in []byte) []byte {
 func (s *PolledSocket) readOn(size int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if size >= pollReadSize {
+	if size >= largeInput {
 		s.flags |= flagLarge
 	}
 	return s.state.delivers() && s.flags&flagFailed == 0

@@ -190,10 +190,11 @@ type Server struct {
 	MaxConns, MaxConnsPerAddr, MaxHandshakes int
 
 	// MaxBlocked bounds the handlers that may block without delaying others.
-	// Default: 10,000. Each of them keeps a goroutine and about 140 KiB. Beyond
-	// the bound, input is read only when one of them returns, and
-	// Stats.HandOffsRefused counts. It does not bound Handler.Serve, nor
-	// connections with a goroutine of their own; see the package documentation.
+	// Default: 10,000. Each of them keeps a goroutine and about 64 KiB, 240 KiB
+	// if messages are large. Beyond the bound, input is read only when one of
+	// them returns, and Stats.HandOffsRefused counts. It does not bound
+	// Handler.Serve, nor connections with a goroutine of their own; see the
+	// package documentation.
 	MaxBlocked int
 
 	// BatchedSends has the loop write messages that a handler sends to many

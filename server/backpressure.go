@@ -184,12 +184,11 @@ func (c *Conn) mustQueue(size int) bool {
 	if c.policy() != SlowDropOldest || c.State() != Open || c.Err() != nil {
 		return false
 	}
-	n := c.transport.Buffered()
-	if c.buffered() > n {
+	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
 		return true // behind queued messages
 	}
 	switch {
-	case n == 0:
+	case c.transport.Buffered() == 0:
 		return false
 	case c.transport.Deferred():
 		return c.exceeded(size) != nil

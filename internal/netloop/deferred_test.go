@@ -290,6 +290,89 @@ func TestHandlerThatCollectsAfterARefusedHandOff(t *testing.T) {
 	reads(t, nc, "reply")
 }
 
+// The output of a handler that blocks is written although a hand-off is refused,
+// also if another leader, which had no processor since it was replaced, begins
+// with its event meanwhile. The watchdog used to write the output of that one.
+func TestRefusedHandOffBesideALeaderThatWasReplaced(t *testing.T) {
+	entered, release := make(chan *testConn), make(chan struct{})
+	var blocks atomic.Bool
+	var ended atomic.Pointer[testConn]
+	l := newTestLoop(t, Config{MaxBlocked: 1, WatchPeriod: time.Hour}, listen(t), func() *testConn {
+		c := &testConn{received: func(c *testConn, _ []byte) ([]byte, bool) {
+			entered <- c
+			if blocks.Load() {
+				<-release
+			}
+			return nil, true
+		}}
+		c.end = func() { ended.Store(c) }
+		return c
+	})
+	type end struct {
+		nc   *net.TCPConn
+		conn *testConn
+	}
+	of := make(map[*poller]end)
+	var first, second end
+	for second.conn == nil { // until a poller has two connections
+		nc, c := l.connect(t)
+		p := c.socket.(*PolledSocket).poller
+		if first = of[p]; first.conn != nil {
+			second = end{nc, c}
+		}
+		of[p] = end{nc, c}
+	}
+	s := first.conn.socket.(*PolledSocket)
+	p := s.poller
+	await := func(what string, done func() bool) {
+		t.Helper()
+		for began := time.Now(); !done(); runtime.Gosched() {
+			if time.Since(began) > 30*time.Second {
+				t.Fatal(what)
+			}
+		}
+	}
+	enters := func(e end) {
+		t.Helper()
+		select {
+		case c := <-entered:
+			if c != e.conn {
+				t.Fatal("the handler of another connection was called")
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("no handler was called")
+		}
+	}
+	defer close(release)
+	p.loop.mu.Lock() // after the start of the leaders
+	p.guard.alarm <- struct{}{}
+	p.guard.asleep.Store(true) // a leader waits with the alarm, as without a processor
+	p.loop.mu.Unlock()
+	check.Must(t, check.Err(first.nc.Write([]byte("?"))))
+	await("no leader", func() bool { return !p.idle() && !p.guard.asleep.Load() })
+	p.handOff(p.progress.Load())
+	enters(first) // by the new leader
+	blocks.Store(true)
+	check.Must(t, check.Err(second.nc.Write([]byte("?"))))
+	enters(second)
+	check.Must(t, check.Err(first.nc.Write([]byte("?"))))
+	await("no input", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		n, _, _ := syscall.Recvfrom(int(s.fd), make([]byte, 1), syscall.MSG_PEEK)
+		return n > 0
+	})
+	<-p.guard.alarm
+	enters(first) // by the leader that was replaced
+	p.handOff(p.progress.Load())
+	if n := l.counters.HandOffsRefused.Load(); n != 1 {
+		t.Errorf("%d hand-offs were refused, want 1", n)
+	}
+	if ended.Load() != second.conn {
+		t.Error("the output of another handler was written")
+	}
+}
+
 // Deferred output is written although the handler ends its goroutine.
 func TestHandlerThatEndsItsGoroutineHasItsOutputWritten(t *testing.T) {
 	f := newFanout(t, Config{MaxBlocked: 10}, func(f *fanout, b []byte) {

@@ -133,7 +133,7 @@ func (p *poller) handOff(progress uint64) {
 			counters.HandOffsRefused.Add(1)
 			p.endDeferring()
 		}
-		p.endBatch(p.serving.Load()) // each time: the leader may have begun a batch, or deferred output, since
+		p.endBatch(p.leader.serving.Load()) // each time: the leader may have begun a batch, or deferred output, since
 		p.flushDeferred()
 		return
 	}

@@ -146,8 +146,7 @@ type poller struct {
 	progress atomic.Uint64 // of the leader: see makeProgress
 	leader   *worker       // of the leader; the watchdog's own
 
-	serving atomic.Int32 // the descriptor of the event that the leader handles
-	refused uint64       // the last progress of a handler that was refused a hand-off; the watchdog's own
+	refused uint64 // the last progress of a handler that was refused a hand-off; the watchdog's own
 }
 
 // kickQueue holds descriptors of sockets that the leader is to run.
@@ -225,7 +224,8 @@ type worker struct {
 	batch  any     // lent to the connection whose handlers run: see Conn.BeginBatch
 	waiting
 
-	handedOff atomic.Bool // the watchdog has given its events to another leader
+	serving   atomic.Int32 // the descriptor of the event that the leader handles
+	handedOff atomic.Bool  // the watchdog has given its events to another leader
 }
 
 // The two sizes of a worker's read buffer in bytes. A worker with small messages,
@@ -328,7 +328,7 @@ func (p *poller) handleEvents(w *worker, generation uint64) bool {
 		}
 		p.beginDeferring(now, i+1 < w.n)
 		event := &w.events[i]
-		p.serving.Store(event.Fd)
+		w.serving.Store(event.Fd)
 		if s := p.loop.sockets.get(event.Fd); s != nil {
 			s.ready(w, event.Events)
 		}

@@ -21,6 +21,7 @@ type MessageWriter struct {
 	ended    error // of later calls: why the message is complete or abandoned; nil while it can be continued
 	text     wire.UTF8
 	check    func(size int) error // see SetCheck
+	opened   func()               // see SetOpened
 }
 
 // encoding is how a MessageWriter sends its message.
@@ -46,6 +47,11 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 // SetCheck is for shells with limits of their own; it is called before the
 // first fragment.
 func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
+
+// SetOpened makes f know when MessageOpen has become true with a fragment of m.
+// f is called under the lock of sending: it must not send or wait. SetOpened is
+// called before the first fragment.
+func (m *MessageWriter) SetOpened(f func()) { m.opened = f }
 
 // DisableCompression makes m send the message without compression; see
 // Endpoint.SendUncompressed. It is called before the first fragment.
@@ -100,6 +106,9 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	} else {
 		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
+		if first && m.opened != nil {
+			m.opened()
+		}
 	}
 	cfg := m.e.config()
 	if m.encoding == undecided {

@@ -119,7 +119,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 	broadcast := func() {
 		check.OK(t, s.Broadcast(wire.Binary, p))
 		for _, c := range conns {
-			c.forceFlush()
+			c.forceFlush(false)
 		}
 	}
 	broadcast()

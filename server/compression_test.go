@@ -118,7 +118,7 @@ func TestQueuedMessagesAreCompressedWhenSent(t *testing.T) {
 	}
 	socket.buffered.Store(0)
 	c.flushed()
-	c.forceFlush()
+	c.forceFlush(false)
 
 	d := deflate.NewDecompressor(deflate.DecompressorOptions{WindowBits: 15, Takeover: true})
 	if len(socket.frames) < 5 || len(socket.frames) > 12 {

@@ -93,9 +93,7 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 
 // sendClose is Close for the server's own reasons.
 func (c *Conn) sendClose(code wire.StatusCode, reason string) error {
-	if !c.endpoint.MessageOpen() { // otherwise broadcasts wait for its end
-		c.forceFlush()
-	}
+	c.forceFlush(true)
 	return c.endpoint.Close(code, reason)
 }
 

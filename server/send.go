@@ -101,7 +101,7 @@ func (c *Conn) beforeSend(size int) error {
 		return ErrMessageUnfinished
 	}
 	if c.ext.Load() != nil && c.policy() != SlowDropOldest {
-		c.forceFlush()
+		c.forceFlush(false)
 	}
 	return c.admit(size, false)
 }
@@ -128,6 +128,7 @@ func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 		return nil, err
 	}
 	m.SetCheck(func(size int) error { return c.beforeFragment(size, !m.Began()) })
+	m.SetOpened(c.wakeFlushers)
 	return m, nil
 }
 
@@ -141,7 +142,7 @@ func (c *Conn) beforeFragment(size int, first bool) error {
 	if err := c.beforeSend(size); err != nil {
 		return err
 	}
-	c.forceFlush()
+	c.forceFlush(false)
 	return nil
 }
 

@@ -17,7 +17,7 @@ type sendQueue struct {
 	server  *Server
 
 	mu       lockorder.SendQueue // guards the rest
-	written  sync.Cond           // signals a change of done
+	written  sync.Cond           // signals a change of done, and that a message is open
 	messages []*endpoint.Prepared
 	running  bool   // a goroutine runs sendQueued
 	forced   int    // goroutines in forceFlush
@@ -154,10 +154,12 @@ func (q *sendQueue) remove(m *endpoint.Prepared) {
 }
 
 // forceFlush returns when the messages that are queued now have been written or
-// dropped. Meanwhile sendQueued writes them to the backlog.
-func (c *Conn) forceFlush() {
+// dropped. Meanwhile sendQueued writes them to the backlog. If closing is set,
+// it does not wait while a message is being sent in fragments: the queued ones
+// wait for its end.
+func (c *Conn) forceFlush(closing bool) {
 	q := c.sendQueue()
-	if q == nil || q.waiting.Load() == 0 {
+	if q == nil || q.waiting.Load() == 0 || closing && c.endpoint.MessageOpen() {
 		return
 	}
 	q.force(1)
@@ -165,7 +167,20 @@ func (c *Conn) forceFlush() {
 	if q.start() {
 		go c.sendQueued(q)
 	}
-	q.wait()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for last := q.done + uint64(q.waiting.Load()); q.done < last && !(closing && c.endpoint.MessageOpen()); {
+		q.written.Wait()
+	}
+}
+
+// wakeFlushers makes forceFlush look whether a message is open.
+func (c *Conn) wakeFlushers() {
+	if q := c.sendQueue(); q != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.written.Broadcast()
+	}
 }
 
 // force changes the number of goroutines in forceFlush.
@@ -173,14 +188,4 @@ func (q *sendQueue) force(by int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.forced += by
-}
-
-// wait returns when the messages that are queued now have been written or
-// dropped.
-func (q *sendQueue) wait() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for last := q.done + uint64(q.waiting.Load()); q.done < last; {
-		q.written.Wait()
-	}
 }

@@ -371,7 +371,7 @@ func TestTopicsConcurrently(t *testing.T) {
 	others.Wait()
 	all.Wait()
 	for i, c := range conns {
-		c.forceFlush()
+		c.forceFlush(false)
 		next := make(map[string]int)
 		for _, m := range sockets[i].take() {
 			if m == "noise" {

@@ -132,29 +132,47 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 				go p.trySend(text(message), frame(wire.Ping, "?"))
 				p.want("text "+brief([]byte(message)), `pong "?"`)
 			}
+			stay := goroutines
 			if idle[name].stack >= 2048 { // it has a goroutine, which parks after two seconds without input
+				stay += clients
 				eventually(t, "all goroutines parked", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })
 			}
-			eventually(t, "no other goroutine", func() bool { return runtime.NumGoroutine() <= goroutines+clients })
+			eventually(t, "no other goroutine", func() bool { return runtime.NumGoroutine() <= stay })
 			with := measure()
 			// The memory that remains after the end of the connections belongs
 			// to the clients.
-			for c := range s.Conns() {
-				c.CloseNow()
+			end := func() {
+				for c := range s.Conns() {
+					c.CloseNow()
+				}
+				eventually(t, "all connections ended", func() bool {
+					return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
+				})
 			}
-			eventually(t, "all connections ended", func() bool {
-				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
-			})
-			// A timer, for example, may keep them. For a time the rest
-			// may be the buffers of a hand-off, on a slow machine.
+			end()
+			// A timer, for example, may keep them.
+			limit := memory{idle[name].heap + more, idle[name].stack}
 			var got memory
-			eventually(t, "the memory of the connections freed", func() bool {
-				without := measure()
-				got = memory{(with.heap - without.heap) / int64(clients), (with.stack - without.stack) / int64(clients)}
-				return got.heap > 0
-			})
-			if t.Logf("%+v for each", got); got.heap > idle[name].heap+more || got.stack > idle[name].stack {
-				t.Errorf("want at most %+v, and %d bytes of heap more", idle[name], more)
+			for range 10 {
+				eventually(t, "the memory of the connections freed", func() bool {
+					without := measure()
+					got = memory{(with.heap - without.heap) / int64(clients), (with.stack - without.stack) / int64(clients)}
+					return got.heap > 0
+				})
+				if got.heap <= limit.heap && got.stack <= limit.stack {
+					break
+				}
+				// On a slow machine a hand-off may have replaced a leader. Its
+				// successor gets the same buffers with the first message.
+				for range runtime.GOMAXPROCS(0) {
+					p := s.openAs(t, "/", lines...)
+					p.send(text(message))
+					p.want("text " + brief([]byte(message)))
+				}
+				end()
+			}
+			if t.Logf("%+v for each", got); got.heap > limit.heap || got.stack > limit.stack {
+				t.Errorf("want at most %+v", limit)
 			}
 			runtime.KeepAlive(peers)
 		})

@@ -122,7 +122,15 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 			}
 			defer smallStacks()()
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: time.Hour, Compression: compression})
-			s.openAs(t, "/", lines...) // the first connection starts the goroutines that stay
+			first := make([]*peer, runtime.GOMAXPROCS(0)) // one for each poller; they start the goroutines that stay
+			for i := range first {
+				first[i] = s.openAs(t, "/", lines...)
+			}
+			eventually(t, "all are open", func() bool { return s.Stats().Open == int64(len(first)) })
+			stays := make(map[*server.Conn]bool)
+			for c := range s.Conns() {
+				stays[c] = true
+			}
 			goroutines := runtime.NumGoroutine()
 			peers := make([]*peer, clients)
 			for i := range peers {
@@ -132,24 +140,23 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 				go p.trySend(text(message), frame(wire.Ping, "?"))
 				p.want("text "+brief([]byte(message)), `pong "?"`)
 			}
-			stay := goroutines
+			most := goroutines
 			if idle[name].stack >= 2048 { // it has a goroutine, which parks after two seconds without input
-				stay += clients
-				eventually(t, "all goroutines parked", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })
+				most += clients
+				eventually(t, "all goroutines parked", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") == clients+len(first) })
 			}
-			eventually(t, "no other goroutine", func() bool { return runtime.NumGoroutine() <= stay })
+			eventually(t, "no other goroutine", func() bool { return runtime.NumGoroutine() <= most })
 			with := measure()
 			// The memory that remains after the end of the connections belongs
 			// to the clients.
-			end := func() {
-				for c := range s.Conns() {
+			for c := range s.Conns() {
+				if !stays[c] {
 					c.CloseNow()
 				}
-				eventually(t, "all connections ended", func() bool {
-					return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
-				})
 			}
-			end()
+			eventually(t, "all connections ended", func() bool {
+				return s.Stats().Open == int64(len(first)) && runtime.NumGoroutine() < goroutines+clients/100
+			})
 			// A timer, for example, may keep them.
 			limit := memory{idle[name].heap + more, idle[name].stack}
 			var got memory
@@ -164,12 +171,10 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 				}
 				// On a slow machine a hand-off may have replaced a leader. Its
 				// successor gets the same buffers with the first message.
-				for range runtime.GOMAXPROCS(0) {
-					p := s.openAs(t, "/", lines...)
+				for _, p := range first {
 					p.send(text(message))
 					p.want("text " + brief([]byte(message)))
 				}
-				end()
 			}
 			if t.Logf("%+v for each", got); got.heap > limit.heap || got.stack > limit.stack {
 				t.Errorf("want at most %+v", limit)

@@ -16,9 +16,10 @@
 //	poller.go        pollers, events      park.go        parked, active goroutine
 //	handoff.go       handlers that block  asyncwrite.go  Write without waiting
 //	socket.go        one socket           ready_*.go     wait without reading
-//	write.go         its output           netconn.go     its end
-//	close.go         its end              direct_*.go    system calls that do not wait
-//	deferred.go      output of handlers   batch.go       one write for several replies
+//	owner.go         its input            netconn.go     its end
+//	write.go         its output           direct_*.go    system calls that do not wait
+//	close.go         its end              batch.go       one write for several replies
+//	deferred.go      output of handlers
 //	                 to other sockets
 //	tls.go           TLS over it
 //	tlshandshake.go  its handshakes

@@ -28,7 +28,7 @@ import (
 //	          Conn.Received, write the collected output
 //	watchdog  a poller makes no progress → a new leader handles the rest of its
 //	          batch
-//	socket    socket.go: one descriptor and its owner; write.go: output;
+//	socket    socket.go: one descriptor; owner.go: input; write.go: output;
 //	          close.go and end.go: the end
 //
 // Invariants: only the owner of a socket reads from it, calls its handlers and

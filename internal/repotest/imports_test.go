@@ -84,10 +84,10 @@ var notlsPicture = []rule{
 var anything = []string{"*"}
 
 // mayImportSyscall are the only files of the libraries that may import syscall.
-var mayImportSyscall = []string{"internal/netloop/poller.go", "internal/netloop/listener.go", "internal/netloop/socket.go",
+var mayImportSyscall = []string{"internal/netloop/poller.go", "internal/netloop/listener.go", "internal/netloop/socket.go", "internal/netloop/owner.go",
 	"internal/netloop/write.go", "internal/netloop/close.go", "internal/netloop/tls.go", "internal/netloop/syscall.go",
 	"internal/netloop/epoll_linux.go", "internal/netloop/accept_linux.go", "internal/netloop/uring_linux.go", "internal/netloop/kqueue_bsd.go",
-	"internal/netloop/syscall_linux.go", "internal/netloop/sockio_linux.go", "internal/netloop/sockio_unix.go", "internal/netloop/sockio_recv_linux.go", "internal/netloop/sockio_read_linux.go", "internal/netloop/unacked_linux.go",
+	"internal/netloop/syscall_linux.go", "internal/netloop/sockio_linux.go", "internal/netloop/sockio_unix.go", "internal/netloop/unacked_linux.go",
 	"internal/netloop/ready_unix.go", "internal/netloop/direct_unix.go",
 	"internal/netloop/reset_other.go", "internal/netloop/reset_windows.go"} // an error code
 

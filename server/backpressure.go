@@ -184,7 +184,7 @@ func (c *Conn) mustQueue(size int) bool {
 	if c.policy() != SlowDropOldest || c.State() != Open || c.Err() != nil {
 		return false
 	}
-	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
+	if ext := c.ext.Load(); ext != nil && ext.messagesWait() {
 		return true // behind queued messages
 	}
 	switch {

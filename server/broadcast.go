@@ -103,7 +103,7 @@ func (c *Conn) trySendOrQueue(m *Prepared) fate {
 // trySend sends m if no other message waits and no other writer holds the
 // connection. It reports whether m is sent, or cannot be sent any more.
 func (c *Conn) trySend(m *Prepared) bool {
-	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
+	if ext := c.ext.Load(); ext != nil && ext.messagesWait() {
 		return false
 	}
 	return c.endpoint.TrySendPrepared(m)

@@ -232,6 +232,69 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 	})
 }
 
+// Queued messages reach a half-closed client too: those that SlowDropOldest has
+// queued, and a broadcast behind a message that is unfinished when the client
+// ends its side. The connection used to end when the write buffer was empty.
+func TestHalfClosedClientIsSentTheQueue(t *testing.T) {
+	t.Parallel()
+	for loop, start := range withTLS(loops) {
+		for _, style := range []string{"Message", "Serve"} {
+			start := func(t *testing.T, rec *recorder, answer func(c *server.Conn)) *peer {
+				s := &server.Server{SlowPolicy: server.SlowDropOldest, Handler: server.Handler{Open: rec.open, Error: rec.error, Close: rec.closed}}
+				if style == "Message" {
+					s.Handler.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { answer(c) }
+				} else {
+					s.Handler.Serve = func(c *server.Conn) {
+						for check.Err(c.Receive(t.Context())) == nil {
+							answer(c)
+						}
+					}
+				}
+				p := start(t, s).open(t)
+				p.send(text("all of it"))
+				p.endSide()
+				return p
+			}
+			t.Run(loop+"/"+style+"/slow", func(t *testing.T) {
+				t.Parallel()
+				rec := newRecorder(t)
+				sent := make(chan struct{})
+				p := start(t, rec, func(c *server.Conn) {
+					for i := range enough {
+						check.OK(t, c.Send(wire.Binary, numbered(i)))
+					}
+					close(sent)
+				})
+				<-sent
+				eventually(t, "the end of the input", rec.conn().InputEnded)
+				for p.number() < enough-1 {
+				}
+				p.wantEnd()
+				p.nc.Close() // ends the lingering of TLS
+				rec.want("open", "lost", `close 1006 ""`)
+			})
+			t.Run(loop+"/"+style+"/broadcast", func(t *testing.T) {
+				t.Parallel()
+				rec := newRecorder(t)
+				queued := make(chan struct{})
+				p := start(t, rec, func(c *server.Conn) {
+					check.OK(t, c.SendFragment(wire.Text, []byte("a"), false))
+					check.OK(t, server.Broadcast(only(c), wire.Text, []byte("c")))
+					close(queued)
+				})
+				<-queued
+				c := rec.conn()
+				eventually(t, "the end of the input", c.InputEnded)
+				check.OK(t, c.SendFragment(wire.Continuation, []byte("b"), true))
+				p.want(`text "a" +`, `continuation "b"`, `text "c"`)
+				p.wantEnd()
+				p.nc.Close() // ends the lingering of TLS
+				rec.want("open", "lost", `close 1006 ""`)
+			})
+		}
+	}
+}
+
 // Messages that a client has sent before it ended its side are received, also
 // those that wait for Serve. The connection ends when Serve returns.
 func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {

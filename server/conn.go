@@ -52,6 +52,7 @@ type connExt struct {
 	lifetime    atomic.Pointer[lifetime]        // nil until Context is called
 	values      atomic.Pointer[endpoint.Values] // nil until Key.Set is called
 	sendQueue   atomic.Pointer[sendQueue]       // nil until a message is queued
+	inputEnded  atomic.Bool                     // the client has shut its side down: no more messages arrive
 	topics      atomic.Pointer[connTopics]      // nil until Topics.Subscribe is called
 	fragments   fragments
 

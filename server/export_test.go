@@ -14,3 +14,6 @@ func PartialRequests(s *Server) (n int) {
 // ReadPaused reports whether reading is paused because the client does not read
 // the replies.
 func (c *Conn) ReadPaused() bool { return c.transport.ReadPaused() }
+
+// InputEnded reports whether the client has shut its side down.
+func (c *Conn) InputEnded() bool { return c.ext.Load().inputEnded.Load() }

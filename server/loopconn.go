@@ -84,10 +84,17 @@ func (l *loopConn) ReadBuffer(size int) []byte { return l.endpoint.ReadBuffer(si
 func (l *loopConn) Received(b []byte) (rest []byte, ok bool) { return (*Conn)(l).receive(b) }
 
 // Ready reports whether the application is ready for another message or, after
-// InputClosed, has answered all of them.
+// InputClosed, has answered all of them and no answer is queued.
 func (l *loopConn) Ready() bool {
-	b := (*Conn)(l).mailbox()
-	return b == nil || b.ready()
+	ext := l.ext.Load()
+	if ext == nil {
+		return true
+	}
+	b := ext.mailbox
+	if ext.inputEnded.Load() {
+		return (b == nil || b.takesEnd()) && !ext.messagesWait()
+	}
+	return b == nil || b.hasRoom()
 }
 
 // Partial reports whether a frame, message or handshake is incomplete.
@@ -96,10 +103,11 @@ func (l *loopConn) Partial() bool {
 	return partial || !(*Conn)(l).isOpen()
 }
 
-// InputClosed notes that no more messages will arrive.
+// InputClosed notes that no more messages will arrive. Without ext, no message
+// was ever queued.
 func (l *loopConn) InputClosed() {
-	if b := (*Conn)(l).mailbox(); b != nil {
-		b.inputEnded.Store(true)
+	if ext := l.ext.Load(); ext != nil {
+		ext.inputEnded.Store(true)
 	}
 }
 

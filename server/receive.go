@@ -42,9 +42,8 @@ type mailbox struct {
 	// Messages are numbered from 1. Once the client has shut its side down, the
 	// connection ends when Receive waits for a message that cannot arrive. The
 	// application can answer the earlier ones until then.
-	asked      atomic.Uint64 // number of the last message that Receive has waited for
-	delivered  atomic.Uint64 // number of the last message that is complete
-	inputEnded atomic.Bool   // the client has shut its side down: delivered is final
+	asked     atomic.Uint64 // number of the last message that Receive has waited for
+	delivered atomic.Uint64 // number of the last message that is complete; final with connExt.inputEnded
 
 	// The rest belongs to the goroutine that has set receiving.
 	received uint64         // complete messages that have left the mailbox
@@ -103,15 +102,6 @@ func (b *mailbox) done() bool {
 // hasRoom reports whether deliver returns at once.
 func (b *mailbox) hasRoom() bool {
 	return len(b.pieces) < cap(b.pieces) || b.discard.Load() || b.done()
-}
-
-// ready reports whether deliver returns at once or, after the client has shut
-// its side down, whether the connection may end.
-func (b *mailbox) ready() bool {
-	if b.inputEnded.Load() {
-		return b.takesEnd()
-	}
-	return b.hasRoom()
 }
 
 // takesEnd reports whether the connection may end after the client has shut its
@@ -196,7 +186,7 @@ func (c *Conn) next(ctx context.Context, b *mailbox) (piece, error) {
 	default:
 	}
 	b.asked.Store(b.received + 1)
-	if b.inputEnded.Load() {
+	if c.ext.Load().inputEnded.Load() {
 		c.wakeLoop()
 	}
 	select {

@@ -12,7 +12,7 @@ import (
 // order: broadcasts, which do not wait for the end of another message, and with
 // SlowDropOldest all messages for a client that reads too slowly.
 type sendQueue struct {
-	waiting atomic.Int64 // messages queued or being written; changed under mu
+	waiting atomic.Int64 // messages queued, being queued or being written; changed under mu
 	bytes   atomic.Int64 // their size; changed under mu
 	server  *Server
 
@@ -58,6 +58,12 @@ func (c *Conn) enqueue(m *endpoint.Prepared) {
 	}
 }
 
+// messagesWait reports whether a message is queued or being written.
+func (ext *connExt) messagesWait() bool {
+	q := ext.sendQueue.Load()
+	return q != nil && q.waiting.Load() > 0
+}
+
 // push adds m at the end, unless c has ended. If mayDrop is set, it drops the
 // oldest messages until m fits.
 func (q *sendQueue) push(m *endpoint.Prepared, mayDrop bool, c *Conn) {
@@ -66,6 +72,7 @@ func (q *sendQueue) push(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	if !c.isOpen() {
 		return
 	}
+	q.waiting.Add(1) // first: between the messages that are dropped and m, there is always one
 	for mayDrop && len(q.messages) > 0 && q.server.exceeded(c.transport.Buffered()+int(q.bytes.Load()), m.Size()) != nil {
 		q.remove(q.pop())
 		q.server.counters.count(func(st *Stats) { st.Dropped++ })
@@ -73,7 +80,6 @@ func (q *sendQueue) push(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	q.messages = append(q.messages, m)
 	q.bytes.Add(int64(m.Size()))
 	q.server.counters.backlog.Add(m.Size())
-	q.waiting.Add(1)
 }
 
 // clear drops all messages, of a connection that has ended. Later calls of push
@@ -112,6 +118,9 @@ func (c *Conn) sendQueued(q *sendQueue) {
 		// An error ends the connection, which reports it.
 		_ = c.endpoint.SendPrepared(m)
 		q.sent(m)
+		if ext := c.ext.Load(); ext.inputEnded.Load() && !ext.messagesWait() {
+			c.wakeLoop() // the connection may end
+		}
 	}
 }
 

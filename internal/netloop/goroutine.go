@@ -44,6 +44,7 @@ const (
 	goroutineBlocked    uint32 = 1 << iota // Write is called for a sender that waits for space
 	goroutinePaused                        // reading is paused because of replies
 	goroutineBothClosed                    // CloseWrite was called, and the peer has closed the connection too
+	goroutineAnswering                     // the input has ended: awaitAnswered waits
 )
 
 // has reports whether flag is set.
@@ -89,8 +90,12 @@ func asyncBelow(nc net.Conn) *asyncConn {
 	return nil
 }
 
-// Resume wakes the goroutine that waits in awaitReady.
+// Resume wakes the goroutine that waits in awaitReady or awaitAnswered.
 func (t *goroutineSocket) Resume() {
+	if t.has(goroutineAnswering) {
+		t.async.wakeAll()
+		return
+	}
 	if r := t.ready.Load(); r != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -340,11 +345,11 @@ func (t *goroutineSocket) callClosed(err error) {
 }
 
 // awaitAnswered is called when the peer has closed its side. The peer may still
-// read: awaitAnswered waits until its messages are answered.
+// read: awaitAnswered waits until its messages are answered, or cannot be.
 func (t *goroutineSocket) awaitAnswered() {
 	t.conn.InputClosed()
-	t.awaitReady()
-	t.async.await(func() bool { return !t.async.writing && t.writableCalls.Load() == 0 })
+	t.flags.Or(goroutineAnswering)
+	t.async.await(func() bool { return t.conn.Ready() && !t.async.writing && t.writableCalls.Load() == 0 })
 }
 
 // CloseWrite ends the output: see Socket. The time is bounded here, because

@@ -295,12 +295,12 @@ func TestHandlerThatCollectsAfterARefusedHandOff(t *testing.T) {
 // with its event meanwhile. The watchdog used to write the output of that one.
 func TestRefusedHandOffBesideALeaderThatWasReplaced(t *testing.T) {
 	entered, release := make(chan *testConn), make(chan struct{})
-	var blocks atomic.Bool
+	var calls atomic.Int32
 	var ended atomic.Pointer[testConn]
 	l := newTestLoop(t, Config{MaxBlocked: 1, WatchPeriod: time.Hour}, listen(t), func() *testConn {
 		c := &testConn{received: func(c *testConn, _ []byte) ([]byte, bool) {
-			entered <- c
-			if blocks.Load() {
+			returns := calls.Add(1) == 1
+			if entered <- c; !returns {
 				<-release
 			}
 			return nil, true
@@ -352,7 +352,6 @@ func TestRefusedHandOffBesideALeaderThatWasReplaced(t *testing.T) {
 	await("no leader", func() bool { return !p.idle() && !p.guard.asleep.Load() })
 	p.handOff(p.progress.Load())
 	enters(first) // by the new leader
-	blocks.Store(true)
 	check.Must(t, check.Err(second.nc.Write([]byte("?"))))
 	enters(second)
 	check.Must(t, check.Err(first.nc.Write([]byte("?"))))

@@ -13,8 +13,9 @@ type Backpressure interface {
 	// waits, control frames are sent and the closing handshake continues.
 	AwaitSpace(size int)
 
-	// Written is called without the endpoint's lock when a blocked frame, and
-	// the control frames queued behind it, have been written or cannot be.
+	// Written is called without the endpoint's lock when a frame written in
+	// parts, and the control frames queued behind it, have been written or
+	// cannot be.
 	Written()
 }
 
@@ -42,8 +43,23 @@ func (e *Endpoint) HasBackpressure() bool { return e.sender.blocking() != nil }
 // even if State is Closed.
 func (e *Endpoint) WriteBlocked() bool {
 	ext := e.sender.ext()
-	return ext != nil && ext.blocked.Load()
+	return ext != nil && ext.blocked.Load() != noFrame
 }
+
+// FrameIncomplete reports whether a data frame is being written in parts under
+// Backpressure: Written will be called.
+func (e *Endpoint) FrameIncomplete() bool {
+	ext := e.sender.ext()
+	return ext != nil && ext.blocked.Load() == frameInParts
+}
+
+// The values of senderExt.blocked: how a data frame is being written under
+// Backpressure.
+const (
+	noFrame      uint32 = iota // none is
+	wholeFrame                 // by one write
+	frameInParts               // by several writes, between which its writer may wait
+)
 
 // blocking returns the blocking of SetBackpressure, nil if a write does not
 // block.
@@ -72,9 +88,13 @@ func (b blocking) awaitSpace(s *sender, size int) (waited bool) {
 // Control frames are queued meanwhile and written after the frame.
 func (b blocking) writeFrame(s *sender, head, p []byte) error {
 	ext := s.ensureExt()
-	ext.blocked.Store(true)
 	before := s.position
 	n := min(len(p), b.Space(len(p)))
+	how := wholeFrame
+	if n < len(p) {
+		how = frameInParts
+	}
+	ext.blocked.Store(how)
 	err := s.writeHead(head, p[:n])
 	for p = p[n:]; err == nil && len(p) > 0; p = p[n:] {
 		if n = b.Space(len(p)); n == 0 {
@@ -86,13 +106,13 @@ func (b blocking) writeFrame(s *sender, head, p []byte) error {
 		}
 		err = s.write(p[:n])
 	}
-	if s.position != insideFrame {
-		ext.blocked.Store(false)
+	if how == wholeFrame {
+		ext.blocked.Store(noFrame)
 		return err
 	}
 	s.setPosition(before)
 	s.unlock() // writes the queued control frames
-	ext.blocked.Store(false)
+	ext.blocked.Store(noFrame)
 	b.Written()
 	s.mu.Lock()
 	return err

@@ -75,7 +75,7 @@ type senderExt struct {
 	blocking    blockingWriter // nil: a write does not block; set before the endpoint is shared
 	rates       *rates         // of the receiving goroutine; nil until a rate is limited
 	sentClose   atomic.Uint32  // see SentClose; 0: no Close
-	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
+	blocked     atomic.Uint32  // noFrame, wholeFrame or frameInParts; written under sender.mu
 	messageOpen atomic.Bool    // see MessageOpen; written under sender.mu
 }
 

@@ -170,10 +170,14 @@ type backpressure struct {
 	conn *Conn
 }
 
-// Written ends the connection's output, if that had to wait for the frame.
+// Written ends the connection's output, or the connection, if that had to wait
+// for the frame.
 func (b backpressure) Written() {
 	if b.conn.State() == Closed {
 		b.CloseWrite(b.conn.closeExchanged())
+	}
+	if ext := b.conn.ext.Load(); ext != nil && ext.inputEnded.Load() {
+		b.conn.wakeLoop()
 	}
 }
 

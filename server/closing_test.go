@@ -295,6 +295,34 @@ func TestHalfClosedClientIsSentTheQueue(t *testing.T) {
 	}
 }
 
+// A message that another goroutine sends with SlowBlock, piece by piece, reaches
+// a half-closed client to its end. The connection used to end when the write
+// buffer was empty between two pieces.
+func TestHalfClosedClientIsSentABlockedMessage(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p := start(t, &server.Server{SlowPolicy: server.SlowBlock, MaxBacklog: 64 << 10, Handler: server.Handler{
+			Open: rec.open,
+			Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
+				go func() { check.OK(t, c.Send(wire.Binary, make([]byte, size))) }()
+			},
+			Error: rec.error,
+			Close: rec.closed,
+		}}).open(t)
+		c := rec.conn()
+		p.send(text("all of it"))
+		eventually(t, "a blocked sender", func() bool { return c.Buffered() > 0 })
+		p.endSide()
+		eventually(t, "the end of the input", c.InputEnded)
+		p.want(fmt.Sprintf("binary %d bytes", size))
+		p.wantEnd()
+		p.nc.Close() // ends the lingering of TLS
+		rec.want("open", "lost", `close 1006 ""`)
+	})
+}
+
 // Messages that a client has sent before it ended its side are received, also
 // those that wait for Serve. The connection ends when Serve returns.
 func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {

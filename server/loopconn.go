@@ -84,7 +84,7 @@ func (l *loopConn) ReadBuffer(size int) []byte { return l.endpoint.ReadBuffer(si
 func (l *loopConn) Received(b []byte) (rest []byte, ok bool) { return (*Conn)(l).receive(b) }
 
 // Ready reports whether the application is ready for another message or, after
-// InputClosed, has answered all of them and no answer is queued.
+// InputClosed, has answered all of them and no answer is queued or incomplete.
 func (l *loopConn) Ready() bool {
 	ext := l.ext.Load()
 	if ext == nil {
@@ -92,7 +92,7 @@ func (l *loopConn) Ready() bool {
 	}
 	b := ext.mailbox
 	if ext.inputEnded.Load() {
-		return (b == nil || b.takesEnd()) && !ext.messagesWait()
+		return (b == nil || b.takesEnd()) && !ext.messagesWait() && !l.endpoint.FrameIncomplete()
 	}
 	return b == nil || b.hasRoom()
 }
@@ -103,13 +103,8 @@ func (l *loopConn) Partial() bool {
 	return partial || !(*Conn)(l).isOpen()
 }
 
-// InputClosed notes that no more messages will arrive. Without ext, no message
-// was ever queued.
-func (l *loopConn) InputClosed() {
-	if ext := l.ext.Load(); ext != nil {
-		ext.inputEnded.Store(true)
-	}
-}
+// InputClosed notes that no more messages will arrive.
+func (l *loopConn) InputClosed() { (*Conn)(l).ensureExt().inputEnded.Store(true) }
 
 // Flushed restarts the send queue, and reports whether Handler.Writable is set.
 func (l *loopConn) Flushed() bool { return (*Conn)(l).flushed() }

@@ -20,12 +20,19 @@ type tight struct {
 	failAt  int // the number of the write that fails, from 1; 0: none
 	writes  [][]byte
 	awaited []int // arguments of AwaitSpace
+	written int   // calls of Written
+
+	e          *endpoint.Endpoint // nil: incomplete is not counted
+	incomplete int                // writes during which the frame is incomplete
 }
 
 var errTight = errors.New("the transport is broken")
 
 func (n *tight) Write(p []byte) (int, error) {
 	n.writes = append(n.writes, bytes.Clone(p))
+	if n.e != nil && n.e.FrameIncomplete() {
+		n.incomplete++
+	}
 	if len(n.writes) == n.failAt {
 		return 0, errTight
 	}
@@ -43,7 +50,7 @@ func (n *tight) Space(size int) int {
 
 func (n *tight) AwaitSpace(size int) { n.awaited = append(n.awaited, size) }
 
-func (*tight) Written() {}
+func (n *tight) Written() { n.written++ }
 
 // tightVector is tight as a VectorWriter.
 type tightVector struct{ tight }
@@ -78,14 +85,21 @@ func TestFrameInParts(t *testing.T) {
 					if vectored {
 						e = endpoint.New(vector, endpoint.Config{Role: endpoint.Server})
 					}
-					if e.HasBackpressure() || e.WriteBlocked() {
+					if e.HasBackpressure() || e.WriteBlocked() || e.FrameIncomplete() {
 						t.Error("a new endpoint blocks")
 					}
-					e.SetBackpressure(n)
-					if !e.HasBackpressure() {
-						t.Error("it does not block")
+					if e.SetBackpressure(n); !e.HasBackpressure() || e.FrameIncomplete() {
+						t.Error("it does not block, or a frame has begun")
 					}
+					n.e = e
 					err := e.Send(wire.Binary, payload)
+					incomplete, calls := len(n.writes), 1
+					if tt.rooms == nil { // the writes are of one buffer that the frame exceeds
+						incomplete, calls = 0, 0
+					}
+					if n.incomplete != incomplete || n.written != calls || e.FrameIncomplete() {
+						t.Errorf("incomplete during %d of %d writes; %d calls of Written", n.incomplete, len(n.writes), n.written)
+					}
 					var got []int
 					for _, p := range n.writes {
 						got = append(got, len(p))

@@ -322,6 +322,26 @@ func TestFragmentThatFails(t *testing.T) {
 	}
 }
 
+// SetOpened's function is called once, when other messages have to wait.
+func TestMessageIsOpened(t *testing.T) {
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+	for fragments := 1; fragments <= 3; fragments++ {
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		calls := 0
+		m.SetOpened(func() {
+			if calls++; !e.MessageOpen() {
+				t.Error("the message is not open")
+			}
+		})
+		for i := 1; i < fragments; i++ {
+			check.Must(t, m.WriteFragment(nil, false))
+		}
+		check.Must(t, m.WriteFragment(nil, true))
+		check.Equal(t, calls, min(fragments-1, 1), "calls")
+	}
+}
+
 // A fragment that is not sent may be followed by another one.
 func TestFragmentThatIsRefused(t *testing.T) {
 	var out bytes.Buffer

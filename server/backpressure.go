@@ -176,9 +176,7 @@ func (b backpressure) Written() {
 	if b.conn.State() == Closed {
 		b.CloseWrite(b.conn.closeExchanged())
 	}
-	if ext := b.conn.ext.Load(); ext != nil && ext.inputEnded.Load() {
-		b.conn.wakeLoop()
-	}
+	b.conn.wakeForEnd()
 }
 
 // mustQueue reports whether a message of size bytes has to be queued, where it

@@ -16,7 +16,4 @@ func PartialRequests(s *Server) (n int) {
 func (c *Conn) ReadPaused() bool { return c.transport.ReadPaused() }
 
 // InputEnded reports whether the client has shut its side down.
-func (c *Conn) InputEnded() bool {
-	ext := c.ext.Load()
-	return ext != nil && ext.inputEnded.Load()
-}
+func (c *Conn) InputEnded() bool { return c.inputEnded() }

@@ -106,6 +106,20 @@ func (l *loopConn) Partial() bool {
 // InputClosed notes that no more messages will arrive.
 func (l *loopConn) InputClosed() { (*Conn)(l).ensureExt().inputEnded.Store(true) }
 
+// wakeForEnd has the loop call Ready again after InputClosed: the connection
+// may end now.
+func (c *Conn) wakeForEnd() {
+	if c.inputEnded() {
+		c.wakeLoop()
+	}
+}
+
+// inputEnded reports whether InputClosed was called.
+func (c *Conn) inputEnded() bool {
+	ext := c.ext.Load()
+	return ext != nil && ext.inputEnded.Load()
+}
+
 // Flushed restarts the send queue, and reports whether Handler.Writable is set.
 func (l *loopConn) Flushed() bool { return (*Conn)(l).flushed() }
 

@@ -186,9 +186,7 @@ func (c *Conn) next(ctx context.Context, b *mailbox) (piece, error) {
 	default:
 	}
 	b.asked.Store(b.received + 1)
-	if c.ext.Load().inputEnded.Load() {
-		c.wakeLoop()
-	}
+	c.wakeForEnd()
 	select {
 	case p := <-b.pieces:
 		c.took(b, p)

@@ -118,9 +118,7 @@ func (c *Conn) sendQueued(q *sendQueue) {
 		// An error ends the connection, which reports it.
 		_ = c.endpoint.SendPrepared(m)
 		q.sent(m)
-		if ext := c.ext.Load(); ext.inputEnded.Load() && !ext.messagesWait() {
-			c.wakeLoop() // the connection may end
-		}
+		c.wakeForEnd()
 	}
 }
 

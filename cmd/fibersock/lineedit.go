@@ -181,7 +181,7 @@ func (e *lineEditor) wordStart(inWord func(rune) bool) int {
 	for i > 0 && !inWord(e.line[i-1]) {
 		i--
 	}
-	for i > 0 && inWord(e.line[i-1]) {
+	for i > 0 && (inWord(e.line[i-1]) || !e.boundary(i)) {
 		i--
 	}
 	return i
@@ -193,7 +193,7 @@ func (e *lineEditor) wordEnd() int {
 	for i < len(e.line) && !isLetter(e.line[i]) {
 		i++
 	}
-	for i < len(e.line) && isLetter(e.line[i]) {
+	for i < len(e.line) && (isLetter(e.line[i]) || !e.boundary(i)) {
 		i++
 	}
 	return i
@@ -296,7 +296,9 @@ func (e *lineEditor) view(columns int) (text string, cursor int) {
 			break
 		}
 	}
-	for e.first = start; !e.boundary(e.first); e.first++ {
+	// The cursor may stand before a combining mark: what is inserted is not
+	// always a whole character.
+	for e.first = start; e.first < e.cursor && !e.boundary(e.first); e.first++ {
 	}
 	end := e.first
 	for width = 0; end < len(e.line); end++ {

@@ -71,6 +71,8 @@ func TestKeysEditTheLine(t *testing.T) {
 		{"one two\x1b[1;5D\x1b[1;3D", "|one two"},
 		{"ab\x14", "ba|"},
 		{"abc" + home + right + "\x14", "ba|c"},
+		{"क्\u200dष क्\u200dष\x1bb\x1bb\x1bf", "क्\u200dष| क्\u200dष"}, // a joiner within a word
+		{"क्\u200dष\x1b\x7f", "|"},
 		{"a\x14" + home + "\x14", "|a"},
 		{"\x0b\x15\x17\x19", "|"},
 		{"ü日🙂" + left + left + "x", "üx|日🙂"},
@@ -172,6 +174,9 @@ func TestViewOfTheLine(t *testing.T) {
 		{"hello", 1, "|"},
 		{"hello", 0, "|"},
 		{"\x12x", 80, "(search) x: |"},
+		{"\u0301" + home + "日", 2, "|\u0301"}, // inserted before a combining mark, with room for one column
+		{"\u0301" + home + "日", 3, "日|\u0301"},
+		{"🚀" + home + "日\u200d", 2, "|"},
 	} {
 		var k keyboard
 		k.press(strings.ReplaceAll(c.keys, "\t", "\x1b\r"))
@@ -220,6 +225,7 @@ func FuzzLineEditor(f *testing.F) {
 	f.Add("hello"+left+up+down+home+end+del, 80)
 	f.Add("one\rtwo\r\x12o\x12\x07"+up+"\x1b[200~a\r\nb\x1b[201~\x17\x19\x14", 10)
 	f.Add("日本語👩\u200d🚀e\u0301"+left+"\x7f\xff\xf0\x9f", 5)
+	f.Add("\u0301"+home+"日", 2)
 	f.Add("\x1b[[A\x1bOP\x1b[1;5D\x1bb\x1b\x1b\x1b[999", 1)
 	f.Fuzz(func(t *testing.T, keys string, columns int) {
 		columns %= 200

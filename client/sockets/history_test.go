@@ -117,3 +117,18 @@ func TestCursorSkipsAndCountsDroppedMessages(t *testing.T) {
 		t.Errorf("missed %d and %d, want 0 and 3", h.missed(fast), h.missed(slow))
 	}
 }
+
+func TestMessageTakenBeforeCloseIsNotHandledAfterIt(t *testing.T) {
+	s := &socket{cancel: func() {}, handler: func(client.Message) { t.Error("the handler is called after close") }, history: newHistory(1, 1)}
+	s.history.add(client.Message{})
+	m, err := s.next(&s.handled, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(t.Context(), wire.NormalClosure); err != nil {
+		t.Fatal(err)
+	}
+	if s.call(m) {
+		t.Error("the handler's goroutine goes on after close")
+	}
+}

@@ -40,7 +40,7 @@ type socket struct {
 	history  history
 	received cursor               // of Receive
 	handled  cursor               // of the handler
-	handler  func(client.Message) // nil unless a goroutine calls it
+	handler  func(client.Message) // nil unless a goroutine calls it, and in the state closed
 	changed  chan struct{}        // closed when a message arrives or the connection ends; nil if nobody waits
 }
 
@@ -109,6 +109,7 @@ func (s *socket) close(ctx context.Context, code wire.StatusCode) error {
 	}
 	s.endLocked(client.ErrClosed)
 	s.history.dropBefore(s.history.end())
+	s.handler = nil // for a message that its goroutine has taken already
 	s.mu.Unlock()
 	if conn == nil {
 		return nil
@@ -250,11 +251,14 @@ func (s *socket) handle() {
 	}
 }
 
-// call calls the handler and reports whether it returned.
+// call calls the handler, unless s is closed, and reports whether it returned.
 func (s *socket) call(m client.Message) (returned bool) {
 	s.mu.Lock()
 	handler := s.handler
 	s.mu.Unlock()
+	if handler == nil {
+		return false
+	}
 	defer func() {
 		if !returned {
 			s.handlerPanicked(endpoint.NewPanicError(recover()))

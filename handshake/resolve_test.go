@@ -85,7 +85,7 @@ func TestSameOrigin(t *testing.T) {
 // FuzzResolve: a reference without userinfo has the URI that net/url computes,
 // if both accept it.
 func FuzzResolve(f *testing.F) {
-	for _, reference := range []string{"", "c", "../c/./d/..", "?x", "//other/b", "wss://other/b/../c", "./b:c", "#f", "a//../b", "/..//a/.", "%2e%2e/c", "..;/x"} {
+	for _, reference := range []string{"", "c", "../c/./d/..", "?x", "//other/b", "wss://other/b/../c", "./b:c", "#f", "a//../b", "/..//a/.", "%2e%2e/c", "..;/x", "%2e/\xaf"} {
 		f.Add("/a/b?q", reference)
 	}
 	f.Fuzz(func(t *testing.T, target, reference string) {
@@ -106,6 +106,9 @@ func FuzzResolve(f *testing.F) {
 			if segment == "." || segment == ".." {
 				t.Errorf("%s + %q = %s", base, reference, got)
 			}
+		}
+		if r, err := url.Parse(reference); err != nil || r.RawPath != "" && r.EscapedPath() != r.RawPath {
+			return // net/url escapes such a path anew, without %2e, which then is a dot segment
 		}
 		standard, err := url.Parse(base.String())
 		if err != nil {

@@ -116,9 +116,18 @@ type systemConn struct {
 	Conn net.Conn
 	writeLimit
 
-	armed   time.Time // the write deadline that arm has set
-	limited bool      // a write deadline was set by SetWriteDeadline
+	armed time.Duration // the write deadline that arm has set, after processStart; or one of those below
 }
+
+// Values of systemConn.armed that are no time.
+const (
+	armedNot     = 0  // there is no write deadline
+	armedByOwner = -1 // SetWriteDeadline has set one
+)
+
+// processStart is what times are relative to, so that each has 8 bytes in place
+// of 24.
+var processStart = time.Now()
 
 // Write writes all of p or fails. A blocked Write looks for progress again and
 // again, and once more after the timeout: the kernel reports that a
@@ -130,7 +139,7 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 	for last := false; ; {
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		if err == nil || wait == 0 || c.limited || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || wait == 0 || c.armed == armedByOwner || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
 		now := time.Now()
@@ -170,27 +179,30 @@ func (c *systemConn) try(p []byte) (n int, err error) {
 // arm sets a write deadline between half of wait and wait away, so that a busy
 // connection sets it rarely, or none if wait is 0. It returns the time.
 func (c *systemConn) arm(wait time.Duration) (now time.Time) {
-	if c.limited || wait == 0 && c.armed.IsZero() {
+	if c.armed == armedByOwner || wait == 0 && c.armed == armedNot {
 		return now
 	}
 	now = time.Now()
-	left := c.armed.Sub(now)
+	since := now.Sub(processStart)
+	left := c.armed - since
 	switch {
 	case wait == 0:
-		c.armed = time.Time{}
-	case wait/2 <= left && left <= wait:
-		return now
-	default:
-		c.armed = now.Add(wait)
+		c.armed = armedNot
+		c.Conn.SetWriteDeadline(time.Time{})
+	case left < wait/2 || left > wait:
+		c.armed = since + wait
+		c.Conn.SetWriteDeadline(now.Add(wait))
 	}
-	c.Conn.SetWriteDeadline(c.armed)
 	return now
 }
 
 // SetWriteDeadline sets a deadline in place of the write timeout. It is
 // not called while a Write is under way.
 func (c *systemConn) SetWriteDeadline(t time.Time) error {
-	c.limited, c.armed = !t.IsZero(), time.Time{}
+	c.armed = armedByOwner
+	if t.IsZero() {
+		c.armed = armedNot
+	}
 	return c.Conn.SetWriteDeadline(t)
 }
 

@@ -38,10 +38,9 @@ func main() {
 
 type options struct {
 	runner.Options
-	out    string  // folder for the files; none if empty
-	memory string  // folder for the page of the memory of idle connections; none if empty
-	from   string  // results to show again, in place of a run
-	gate   float64 // with Before: the largest ratio to the earlier commit; 0: none
+	out    string // folder for the files; none if empty
+	memory string // folder for the page of the memory of idle connections; none if empty
+	from   string // results to show again, in place of a run
 	list   bool
 }
 
@@ -71,8 +70,8 @@ func run(args []string, out, progress io.Writer) error {
 			return err
 		}
 	}
-	if o.gate > 0 {
-		return results.Gate(out, o.gate)
+	if o.Gate > 0 {
+		return results.Gate(out, o.Gate)
 	}
 	return nil
 }
@@ -152,7 +151,7 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	set.StringVar(&o.memory, "memory", "", "`folder` with memory.json: add the scenarios to it, and write memory.md")
 	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
 	set.StringVar(&o.Before, "before", "", "a `commit` whose server and client of ours take part as well")
-	set.Float64Var(&o.gate, "gate", 0, "fail if ours exceeds this `ratio` to -before in a scenario (median of the rounds' ratios)")
+	set.Float64Var(&o.Gate, "gate", 0, "fail if ours exceeds this `ratio` to -before in a scenario (median of the rounds' ratios); a scenario that does has three times as many rounds before it fails")
 	set.BoolVar(&o.list, "list", false, "print the names of the scenarios")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -165,7 +164,7 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	case *full:
 		o.Mode = runner.Full
 	}
-	if o.gate > 0 && o.Before == "" && o.from == "" {
+	if o.Gate > 0 && o.Before == "" && o.from == "" {
 		return nil, errors.New("-gate compares with -before COMMIT")
 	}
 	o.Peers, o.Scenarios = names(*peers), names(*scenarios)

@@ -296,8 +296,8 @@ func (e *lineEditor) view(columns int) (text string, cursor int) {
 			break
 		}
 	}
-	// The cursor may stand before a combining mark: what is inserted is not
-	// always a whole character.
+	// The cursor may stand before a combining mark: inserted text is not always
+	// a whole character.
 	for e.first = start; e.first < e.cursor && !e.boundary(e.first); e.first++ {
 	}
 	end := e.first

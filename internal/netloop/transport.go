@@ -125,8 +125,8 @@ const (
 	armedByOwner = -1 // SetWriteDeadline has set one
 )
 
-// processStart is what times are relative to, so that each has 8 bytes in place
-// of 24.
+// processStart is the moment to which times are relative, so that each has 8
+// bytes in place of 24.
 var processStart = time.Now()
 
 // Write writes all of p or fails. A blocked Write looks for progress again and

@@ -115,12 +115,9 @@ func (r *Results) Gate(w io.Writer, limit float64) error {
 	return nil
 }
 
+// Over reports whether the ratio exceeds limit.
+func (c *Change) Over(limit float64) bool { return c.Comparison == Compared && c.Ratio > limit }
+
 func (c *Change) fails(limit float64) bool {
-	switch c.Comparison {
-	case Compared:
-		return c.Ratio > limit
-	case NotBefore, NotThere:
-		return false
-	}
-	return true
+	return c.Over(limit) || c.Comparison == NotNow || c.Comparison == NotMeasured
 }

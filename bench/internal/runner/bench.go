@@ -27,6 +27,7 @@ type Options struct {
 	Root       string    // the folder of the module bench
 	Progress   io.Writer // for progress output
 	Before     string    // a commit, whose server and client of ours take part as well; none if empty
+	Gate       float64   // ratio to Before over which a scenario has more rounds; 0: none
 	Processors []int     // processors of servers and load together; empty: all of the process
 }
 

@@ -24,25 +24,57 @@ func order(n, round int) []int {
 // interrupted run has something of each. It ends early when ctx does.
 func (b *Bench) rounds(ctx context.Context) {
 	b.progress.begin()
-	most := 0
 	for _, p := range b.plans {
 		b.results.Scenarios = append(b.results.Scenarios, b.scenario(p))
-		most = max(most, p.rounds)
 	}
-	for round := 1; round <= most; round++ {
+	done := b.roundsAfter(ctx, 0)
+	if b.Gate > 0 && ctx.Err() == nil {
+		b.addRounds(done)
+		b.roundsAfter(ctx, done)
+	}
+}
+
+// roundsAfter runs the rounds after the one with the number done. It returns the
+// number of the last.
+func (b *Bench) roundsAfter(ctx context.Context, done int) (last int) {
+	for _, p := range b.plans {
+		last = max(last, p.rounds)
+	}
+	for round := done + 1; round <= last; round++ {
 		for i, p := range b.plans {
 			if round > p.rounds {
 				continue
 			}
 			for _, j := range order(len(b.peersOf(p)), round) {
 				if ctx.Err() != nil {
-					return
+					return last
 				}
 				b.progress.at(fmt.Sprintf("round %d of %d: %s", round, p.rounds, p.name), b.peersOf(p)[j].Name)
 				b.turn(ctx, p, b.peersOf(p)[j], round, &b.results.Scenarios[i].Outcomes[j])
 				b.progress.add(p.estimate())
 			}
 		}
+	}
+	return last
+}
+
+// addRounds adds rounds after the one with the number done to the scenarios with
+// a ratio over the gate, twice as many as they had: the median of few rounds may
+// be over it by chance.
+func (b *Bench) addRounds(done int) {
+	over := make(map[string]bool)
+	for _, c := range b.results.Changes() {
+		over[c.Scenario] = over[c.Scenario] || c.Over(b.Gate)
+	}
+	for i := range b.plans {
+		p := &b.plans[i]
+		if !over[p.name] {
+			continue
+		}
+		more := 2 * p.rounds
+		p.rounds = done + more
+		b.results.Scenarios[i].Rounds += more
+		b.progress.total += time.Duration(more*len(b.peersOf(*p))) * p.estimate()
 	}
 }
 

@@ -71,6 +71,39 @@ func TestTwoServersInATinyScenario(t *testing.T) {
 	}
 }
 
+// A scenario over the gate has three times as many rounds, and others do not.
+func TestAScenarioOverTheGateHasMoreRounds(t *testing.T) {
+	for _, c := range []struct {
+		gate float64
+		want int
+	}{{0, 2}, {1e-9, 6}, {1e9, 2}} {
+		short := tiny("short")
+		short.rounds = 1
+		b := fakeBench(t, []plan{tiny("tiny"), short}, "right", "other")
+		b.servers[0].Name, b.servers[1].Name = "fibersock", "fibersock"+report.BeforeSuffix
+		b.Gate = c.gate
+		b.rounds(t.Context())
+		for i, s := range b.results.Scenarios {
+			want := c.want
+			if i == 1 {
+				want /= 2
+			}
+			for _, o := range s.Outcomes {
+				if len(o.Runs) != want || s.Rounds != want {
+					t.Errorf("%s with a gate of %v: %s had %d of %d rounds, want %d", s.Name, c.gate, o.Peer, len(o.Runs), s.Rounds, want)
+				}
+			}
+		}
+		if c := b.results.Changes()[0]; c.Rounds != len(b.results.Scenarios[0].Outcomes[0].Runs) {
+			t.Errorf("the ratio is of %d rounds", c.Rounds)
+		}
+		more := time.Duration(2*(c.want-2)+2*(c.want/2-1)) * tiny("").estimate() // both servers in both scenarios
+		if got := b.progress.total - time.Minute; got != more {
+			t.Errorf("the estimate grew by %v, want %v", got, more)
+		}
+	}
+}
+
 func TestFaultsOfServersAreShown(t *testing.T) {
 	deflate := tiny("deflate")
 	deflate.deflate = true

@@ -22,8 +22,10 @@ all: lint test
 test: ## the README's command
 	$(GO) test ./...
 
+# wire and repotest have no goroutines; the detector's check of pointers is enough for wire.
 race:
-	$(GO) test -race ./...
+	$(GO) test -race $$($(GO) list ./... | grep -v -e '/wire$$' -e '/repotest$$')
+	$(GO) test -gcflags=-d=checkptr ./wire
 
 # Hostile peers, one profile after another, and tests that wait for long timeouts. go test runs all profiles at the same time.
 crowds:
